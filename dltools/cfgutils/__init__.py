@@ -1,0 +1,24 @@
+"""The config core: components, term expressions, and the step from a config to objects. Imports no torch."""
+
+from dltools.cfgutils.component import component, foreign
+from dltools.cfgutils.constraints import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+)
+from dltools.cfgutils.errors import ConfigError, DataError, FieldError
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "FieldError",
+    "NonNegativeFloat",
+    "NonNegativeInt",
+    "PositiveFloat",
+    "PositiveInt",
+    "Probability",
+    "component",
+    "foreign",
+]

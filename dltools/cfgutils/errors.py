@@ -1,0 +1,25 @@
+"""Errors of the config core. Lower-level code raises them; only the entrypoint prints for people."""
+
+from __future__ import annotations
+
+
+class ConfigError(ValueError):
+    """A config asks for something that cannot be. The message names the key and what would be right."""
+
+
+class FieldError(ConfigError):
+    """A field of a component has a value it must not have.
+
+    Args:
+        field: name of the field, which `build` completes to the whole config key.
+        problem: the rest of the sentence, such as `must be at least 1, got -3`.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class DataError(ValueError):
+    """Data from outside is missing or unusable. The message names the file, the sample index and the remedy."""
