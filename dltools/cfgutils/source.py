@@ -1,0 +1,97 @@
+"""The config source that knows components from the file tree and reads term expressions.
+
+Asked for `loss/dice` it imports the module that defines it, which puts the structured config into the ConfigStore,
+and answers with that. For `loss/0.7*dice+focal` it answers with a config whose defaults list names the terms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+
+from dltools.cfgutils.component import ensure_stored
+from dltools.cfgutils.errors import ConfigError
+from dltools.cfgutils.index import index
+from dltools.cfgutils.terms import is_expression, parse
+
+
+class ComponentResult(ConfigResult):
+    """A component's config, which is its own schema: Hydra must not match it with the one of the same name."""
+
+    @property
+    def is_schema_source(self) -> bool:  # type: ignore[override]
+        """Tell that this result needs no schema."""
+        return True
+
+    @is_schema_source.setter
+    def is_schema_source(self, value: bool) -> None:
+        pass
+
+
+class ComponentSource(ConfigSource):
+    """Hydra config source of scheme `dltools://`; any Hydra program may list it in its `hydra.searchpath`."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme of the search path entry."""
+        return "dltools"
+
+    def available(self) -> bool:
+        """Return True: the index is always there."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Tell whether a path is a group that has components."""
+        path = config_path.strip("/")
+        return any(group == path or group.startswith(f"{path}/") for group in index().groups())
+
+    def is_config(self, config_path: str) -> bool:
+        """Tell whether a path is a component or an expression."""
+        group, name = _split(config_path)
+        return is_expression(group, name) or index().find(group, name) is not None
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the structured config of a component, or the terms of an expression."""
+        group, name = _split(config_path)
+        path = f"{self.scheme()}://{self.path}"
+        entry = index().find(group, name)
+        if entry is None:
+            terms = OmegaConf.create(_expression_config(group, name))
+            return ConfigResult(provider=self.provider, path=path, config=terms, header={"package": None})
+        ensure_stored(group, name, entry.module)
+        stored = ConfigStore.instance().load(f"{group}/{name}.yaml")
+        return ComponentResult(provider=self.provider, path=path, config=stored.node, header={"package": stored.package})
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """List the components of a group, without importing them."""
+        path = config_path.strip("/")
+        groups = {group for group in index().groups() if not path} if results_filter != ObjectType.CONFIG else set()
+        names = index().names(path) if results_filter != ObjectType.GROUP else []
+        return sorted({*groups, *names})
+
+
+def _split(config_path: str) -> tuple[str, str]:
+    group, _, name = config_path.strip("/").rpartition("/")
+    return group, name.removesuffix(".yaml")
+
+
+def _expression_config(group: str, expression: str) -> dict[str, Any]:
+    config: dict[str, Any] = {"defaults": []}
+    for term in parse(group, expression):
+        is_component = index().find(group, term.name) is not None
+        config["defaults"].append(f"/{group}/{term.name}@{term.name if is_component else '_here_'}")
+        if term.weight is None:
+            continue
+        if not is_component:
+            raise ConfigError(
+                f"{group}={expression}: {term.name!r} is not a component, and only a component carries a weight. "
+                f"Components of {group}: {', '.join(index().names(group))}; "
+                "the weights of a preset stand in its file."
+            )
+        config[term.name] = {"weight": term.weight}
+    config["defaults"].append("_self_")
+    return config

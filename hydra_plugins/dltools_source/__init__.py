@@ -1,0 +1,5 @@
+"""Tells Hydra of the `dltools://` config source."""
+
+from dltools.cfgutils.source import ComponentSource
+
+__all__ = ["ComponentSource"]
