@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from dltools.cfgutils.errors import ConfigError
+from dltools.cfgutils.groups import PLURAL
 from dltools.cfgutils.nearest import did_you_mean
+
+logger = logging.getLogger(__name__)
+
+
+def drop_unchosen(config: DictConfig, overrides: Iterable[str]) -> None:
+    """Take out the values of terms that are not chosen any more, in place.
+
+    An experiment may set `loss.focal.gamma` and the command line choose `loss=dice`: the value is left over and is
+    dropped with a warning. If the command line itself sets it, nothing consumes what the user typed.
+
+    Raises:
+        ConfigError: the command line sets a value of a term that is not chosen.
+    """
+    typed = [override.lstrip("+") for override in overrides]
+    for group in sorted(PLURAL & {str(key) for key in config}):
+        terms = config[group]
+        chosen = [name for name in terms if "_target_" in terms[name]]
+        for name in [name for name in terms if name not in chosen]:
+            if any(override.startswith(f"{group}.{name}") for override in typed):
+                raise ConfigError(
+                    f"{group}.{name} is set and nothing consumes it: {group}={'+'.join(chosen)} has no {name!r}."
+                    f"{did_you_mean(name, chosen)} Choose it too: {group}={'+'.join([*chosen, name])}."
+                )
+            logger.warning("%s.%s is set by a preset, but %s=%s; left out.", group, name, group, "+".join(chosen))
+            with open_dict(terms):
+                del terms[name]
 
 
 class Consumer:

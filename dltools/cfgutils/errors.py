@@ -23,3 +23,7 @@ class FieldError(ConfigError):
 
 class DataError(ValueError):
     """Data from outside is missing or unusable. The message names the file, the sample index and the remedy."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on. The message names the value, the step and what usually helps."""

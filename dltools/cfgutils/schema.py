@@ -25,6 +25,10 @@ class TrainConfig:
     """`auto` continues the run of this folder if it has a checkpoint; a run folder or checkpoint file continues that."""
     imports: list[str] = field(default_factory=list)
     """Modules or packages with your own components; a `_target_` inside them is allowed."""
+    deterministic: bool = True
+    """Ask torch for algorithms that give the same bits each time."""
+    hint: str | None = None
+    """What to type next, told at the end of a run."""
     tags: dict[str, str] = field(default_factory=dict)
     """Free words kept with the run and given to trackers."""
 

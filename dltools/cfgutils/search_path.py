@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
+from dltools.cfgutils.options import presets_folder
 from dltools.cfgutils.resolvers import register_resolvers
 from dltools.cfgutils.schema import store_schema
 
@@ -22,13 +21,6 @@ class ComponentSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append the source of components."""
         search_path.append(provider=PROVIDER, path="dltools://")
-
-
-def presets_folder() -> Path:
-    """Return the folder of presets: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def prepare_hydra() -> None:

@@ -1,0 +1,1 @@
+"""Data providers: where samples come from."""

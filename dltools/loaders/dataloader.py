@@ -1,0 +1,63 @@
+"""torch's own DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from dltools.cfgutils import NonNegativeInt, PositiveInt, component
+from dltools.loaders.sampler import KeySampler
+
+
+@component("loader", "torch")
+class TorchLoader:
+    """Batches by torch's DataLoader, the same for any number of workers."""
+
+    batch_size: PositiveInt = 32
+    """Samples in a training batch."""
+    eval_batch_size: PositiveInt | None = None
+    """Samples in an evaluation batch; None takes `batch_size`."""
+    num_workers: NonNegativeInt = 0
+    """Worker processes; 0 loads in the training process, which is quickest for data held in memory."""
+    drop_last: bool = True
+    """Leave out the last training batch when it is not full, unless it is the only one."""
+    pin_memory: bool = False
+    """Copy batches to page-locked memory, for a quicker way to a GPU."""
+    prefetch: PositiveInt = 2
+    """Batches that each worker prepares ahead."""
+
+    def loader(
+        self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any], seed: int, train: bool
+    ) -> DataLoader[Any]:
+        """Return a loader whose sampler is a `KeySampler`; set `loader.sampler.epoch` before each epoch.
+
+        Args:
+            dataset: takes keys (epoch, index).
+            collate: makes a batch of a list of samples.
+            seed: of the order.
+            train: shuffle and leave out an incomplete last batch.
+        """
+        size = len(dataset)  # type: ignore[arg-type]
+        batch_size = self.batch_size if train else self.eval_batch_size or self.batch_size
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=KeySampler(size, seed, shuffle=train),
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            drop_last=train and self.drop_last and size >= batch_size,
+            pin_memory=self.pin_memory,
+            worker_init_fn=_start_worker,
+            persistent_workers=self.num_workers > 0,
+            prefetch_factor=self.prefetch if self.num_workers > 0 else None,
+        )
+
+
+def _start_worker(worker: int) -> None:
+    """Keep a worker on one core: more threads than processes only fight."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,1 @@
+"""Learning rate schedules: the learning rate as a function of the optimizer step."""

@@ -1,0 +1,1 @@
+"""Whole training scripts, one for each task."""

@@ -1,0 +1,288 @@
+"""What is the same in the training of every task.
+
+The path of a batch, from top to bottom:
+
+    loader -> device -> normalisation -> model -> losses -> backward -> handlers -> step -> meters -> writers
+
+A policy of a task says what goes into the model, and what of its answer goes into losses, metrics and pictures.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from dltools.cfgutils import DataError, PositiveInt, TrainingError
+from dltools.cfgutils.timeunit import TimeUnit
+from dltools.data import Provider
+from dltools.handlers.checkpoint import load_checkpoint, save_checkpoint
+from dltools.policies.checkpoints import find_checkpoint, load_run, save_run
+from dltools.policies.gallery import Gallery
+from dltools.policies.job import Job
+from dltools.policies.meter import Meter
+from dltools.policies.state import RunState, summarize
+from dltools.writers import Progress, Record, RunInfo
+
+Batch = dict[str, Any]
+Pairs = dict[str, tuple[Any, Any]]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Policy(ABC):
+    """A whole training script: fit, evaluate, test, predict."""
+
+    epochs: PositiveInt = 10
+    """Passes over the training samples."""
+    val_every: PositiveInt = 1
+    """Epochs between two validations; the last epoch is always validated."""
+    log_every: str = "50st"
+    """Steps between two records of the training values, as a time unit."""
+    limit_train: PositiveInt | None = None
+    """Train on this many batches of each epoch; None takes all."""
+    limit_val: PositiveInt | None = None
+    """Validate on this many batches; None takes all."""
+    limit_test: PositiveInt | None = None
+    """Test on this many batches; None takes all."""
+    overfit: bool = False
+    """Train on the first `limit_train` batches without augmentation and validate on the same ones."""
+    test: bool = True
+    """Evaluate the best weights on the test split at the end."""
+
+    @abstractmethod
+    def facts(self, data: Provider) -> dict[str, Any]:
+        """Return what a model, loss or metric of this task takes when its config leaves it open, such as `num_classes`."""
+
+    @abstractmethod
+    def names(self, data: Provider) -> list[str]:
+        """Return the names of the class ids in truths and predictions."""
+
+    @abstractmethod
+    def check(self, output: Any, batch: Batch) -> None:
+        """Raise a ConfigError when the model's output does not fit the task; called on the first batch."""
+
+    @abstractmethod
+    def losses(self, output: Any, batch: Batch) -> Pairs:
+        """Return (input, target) for each kind of loss that the task offers."""
+
+    @abstractmethod
+    def measures(self, output: Any, batch: Batch) -> Pairs:
+        """Return (prediction, target) for each kind of metric that the task offers."""
+
+    @abstractmethod
+    def predictions(self, output: Any) -> list[dict[str, Tensor]]:
+        """Return one dict for each image: `label` and `score`, `mask`, `boxes`, or `keypoints`."""
+
+    @abstractmethod
+    def truths(self, batch: Batch) -> list[dict[str, Tensor]]:
+        """Return the same for the annotation of a batch."""
+
+    def prepare(self, split: Any) -> Any:
+        """Return the samples that the task trains on, made of a provider's."""
+        return split
+
+    def run(self, job: Job) -> float:
+        """Fit, test the best weights, and return the objective of the best epoch (NaN if there is none).
+
+        Whatever ends the run, `summary.json` and the writers are told how it ended.
+        """
+        self.job = job
+        self.loaders: dict[str, DataLoader[Any]] = {}
+        self.gallery = Gallery(job.visualizers, job.hub, self.names(job.data))
+        checkpoint = find_checkpoint(job.resume, job.folder)
+        self.state, self.scheduler_state = load_run(job, checkpoint) if checkpoint else (RunState(), None)
+        job.folder.write_summary(summarize(self.state, "running", job.objective))
+        job.hub.open(
+            RunInfo(
+                folder=job.folder.path,
+                name=job.name,
+                config=job.config,
+                overrides=job.overrides,
+                resumed=checkpoint is not None,
+                step=self.state.step,
+            )
+        )
+        status, failure = "failed", None
+        try:
+            self.fit()
+            self.finish()
+            status = "finished"
+        except KeyboardInterrupt:
+            status = "killed"
+            raise
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            summary = summarize(self.state, status, job.objective, failure)
+            job.folder.write_summary(summary)
+            job.chain.close()
+            job.hub.close(status, summary)
+        return math.nan if self.state.best is None else self.state.best
+
+    def fit(self) -> None:
+        """Train for the epochs that are left, validate, and keep the best and the last checkpoint."""
+        loader = self._loader("train")
+        steps = self._length(loader, self.limit_train)
+        self.steps = steps, self.epochs * steps
+        self.scheduler = self.job.schedule.attach(self.job.optimizer, self.epochs * steps, steps)
+        if self.scheduler_state is not None:
+            self.scheduler.load_state_dict(self.scheduler_state)
+        for epoch in range(self.state.epoch, self.epochs):
+            record = self.train_epoch(loader, epoch)
+            self.state.epoch = epoch + 1
+            validated = (epoch + 1) % self.val_every == 0 or epoch + 1 == self.epochs
+            if validated:
+                record.metrics.update(self.evaluate("val"))
+            self.state.last_metrics = record.metrics
+            self.job.hub.scalars(record)
+            save_run(self.job, self.state, self.scheduler, is_best=validated and self._is_best(record.metrics))
+            self.job.folder.write_summary(summarize(self.state, "running", self.job.objective))
+
+    def train_epoch(self, loader: DataLoader[Any], epoch: int) -> Record:
+        """Train for one epoch; return the record of its last interval, which the validation joins."""
+        job, started = self.job, time.perf_counter()
+        job.model.train()
+        loader.sampler.epoch = epoch  # type: ignore[attr-defined]
+        steps = self.steps[0]
+        log_every = max(1, TimeUnit.parse(self.log_every, "log_every").steps(*self.steps))
+        meter, samples = Meter(), 0
+        for position, batch in enumerate(self._batches(loader, self.limit_train), start=1):
+            meter.add(self.train_step(batch), len(batch["image"]))
+            self.state.step += 1
+            samples += len(batch["image"])
+            if position % log_every == 0 or position == steps:
+                record = self._train_record(meter, epoch, samples / (time.perf_counter() - started))
+                if position < steps:
+                    job.hub.scalars(record)
+            job.hub.progress(Progress(epoch + 1, self.epochs, position, steps, "train"))
+        self.state.samples += samples
+        self.state.spend("train", started)
+        return record
+
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Learn from one batch and return its scalars, still on the device."""
+        job = self.job
+        with job.chain.forward():
+            output = job.model(job.augs.normalize(batch["image"]))
+            if self.state.step == 0:
+                self.check(output, batch)
+            loss, terms = job.loss(self.losses(output, batch))
+        values = job.chain.update(loss, job.model, job.optimizer)
+        self.scheduler.step()
+        return {"loss": loss.detach(), **_terms(terms), **values}
+
+    @torch.inference_mode()
+    def evaluate(self, stage: str) -> dict[str, float]:
+        """Return the mean losses and the metrics of a split, each sample counted once.
+
+        Args:
+            stage: `val` or `test`.
+        """
+        job, started = self.job, time.perf_counter()
+        job.model.eval()
+        job.metrics.reset()
+        meter, loader = Meter(), self._loader(stage)
+        limit = self.limit_val if stage == "val" else self.limit_test
+        length = self._length(loader, limit)
+        self.gallery.begin(self.state.step, *self.steps, final=stage == "test" or self.state.epoch == self.epochs)
+        for position, batch in enumerate(self._batches(loader, limit), start=1):
+            with job.chain.forward():
+                output = job.model(job.augs.normalize(batch["image"]))
+                loss, terms = job.loss(self.losses(output, batch))
+            meter.add({"loss": loss, **_terms(terms)}, len(batch["image"]))
+            job.metrics.update(self.measures(output, batch))
+            if self.gallery.wants_more():
+                self.gallery.add(batch["image"], self.truths(batch), self.predictions(output), batch["index"].tolist())
+            job.hub.progress(Progress(self.state.epoch, self.epochs, position, length, stage))
+        self.state.spend(stage, started)
+        self.gallery.draw(stage, self.state.step)
+        return {f"{stage}/{name}": value for name, value in (meter.compute() | job.metrics.compute()).items()}
+
+    def finish(self) -> None:
+        """Write the deployable weights of the best epoch, and test them."""
+        job = self.job
+        if job.folder.best.is_file():
+            job.model.load_state_dict(load_checkpoint(job.folder.best, job.device)["model"])
+        save_checkpoint(job.folder.weights, job.model.state_dict())
+        if self.test:
+            self.state.test_metrics = self.evaluate("test")
+            job.hub.scalars(Record(step=self.state.step, epoch=self.state.epoch, metrics=self.state.test_metrics))
+
+    @torch.inference_mode()
+    def predict(self, loader: DataLoader[Any]) -> Iterator[dict[str, Tensor]]:
+        """Yield a prediction for each image of a loader's batches."""
+        self.job.model.eval()
+        for batch in self._batches(loader, None):
+            with self.job.chain.forward():
+                output = self.job.model(self.job.augs.normalize(batch["image"]))
+            yield from self.predictions(output)
+
+    def _loader(self, stage: str) -> DataLoader[Any]:
+        """Return the loader of `train`, `val` or `test`, made when it is first asked for."""
+        if stage not in self.loaders:
+            self.loaders[stage] = self._make_loader(stage)
+        return self.loaders[stage]
+
+    def _make_loader(self, stage: str) -> DataLoader[Any]:
+        job = self.job
+        split = self.prepare(job.data.split("train" if self.overfit and stage == "val" else stage))
+        if self.overfit and stage != "test" and self.limit_train is not None:
+            split = Subset(split, range(min(len(split), self.limit_train * job.loader.batch_size)))
+        if len(split) == 0:
+            raise DataError(f"The {stage} split of the data is empty.")
+        train = stage == "train"
+        dataset = job.augs.dataset(split, "train" if train and not self.overfit else "eval", job.data_seed)
+        return job.loader.loader(dataset, job.augs.collate, job.data_seed, train)
+
+    def _batches(self, loader: DataLoader[Any], limit: int | None) -> Iterator[Batch]:
+        for batch in islice(loader, limit):
+            yield {name: _to(value, self.job.device) for name, value in batch.items()}
+
+    @staticmethod
+    def _length(loader: DataLoader[Any], limit: int | None) -> int:
+        return len(loader) if limit is None else min(limit, len(loader))
+
+    def _train_record(self, meter: Meter, epoch: int, speed: float) -> Record:
+        """Read the meter; a value that is not finite ends the run with its name."""
+        means = meter.compute()
+        for name, value in means.items():
+            if name.startswith("loss") and not math.isfinite(value):
+                terms = {term: number for term, number in means.items() if term.startswith("loss/")}
+                raise TrainingError(
+                    f"train/{name} is {value} at step {self.state.step} of epoch {epoch + 1}; the terms are "
+                    f"{', '.join(f'{term} = {number:.4g}' for term, number in terms.items())}. A lower optim.lr, "
+                    "a longer scheduler.warmup or handler=clip usually help."
+                )
+        means["lr"] = self.job.optimizer.param_groups[0]["lr"]
+        metrics = {f"train/{name}": value for name, value in means.items()}
+        return Record(self.state.step, epoch + 1, metrics, {"samples/s": speed})
+
+    def _is_best(self, metrics: dict[str, float]) -> bool:
+        """Compare the objective with the best so far and remember it if it is better."""
+        value = self.job.objective.value({k: v for k, v in metrics.items() if k.startswith("val/")})
+        if not self.job.objective.better(value, self.state.best):
+            return False
+        self.state.best, self.state.best_epoch, self.state.best_metrics = value, self.state.epoch, dict(metrics)
+        return True
+
+
+def _terms(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"loss/{name}": value for name, value in terms.items()}
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    """Move the tensors of a batch to a device."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, list):
+        return [_to(item, device) for item in value]
+    return value

@@ -1,0 +1,47 @@
+"""Training of an image classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dltools.cfgutils import component
+from dltools.data import Provider
+from dltools.policies.base import Batch, Pairs, Policy
+from dltools.policies.checks import expect_tensor
+
+
+@component("policy", "classification")
+class ClassificationPolicy(Policy):
+    """One label for each image: images (B, C, H, W) to logits (B, num_classes)."""
+
+    def facts(self, data: Provider) -> dict[str, Any]:
+        """Count the labels."""
+        return {"in_channels": data.in_channels, "num_classes": data.num_classes}
+
+    def names(self, data: Provider) -> list[str]:
+        """Return the names that pictures show."""
+        return data.class_names
+
+    def check(self, output: Tensor, batch: Batch) -> None:
+        """Check the shape of the logits."""
+        expect_tensor(output, (len(batch["image"]), self.job.data.num_classes), "logits (batch, classes)")
+
+    def losses(self, output: Tensor, batch: Batch) -> Pairs:
+        """Compare the logits with the labels."""
+        return {"classes": (output, batch["label"])}
+
+    def measures(self, output: Tensor, batch: Batch) -> Pairs:
+        """Measure the logits against the labels."""
+        return {"classes": (output, batch["label"])}
+
+    def predictions(self, output: Tensor) -> list[dict[str, Tensor]]:
+        """Return the likeliest label of each image, and its probability."""
+        scores, labels = output.float().softmax(1).max(1)
+        return [{"label": label, "score": score} for label, score in zip(labels, scores, strict=True)]
+
+    def truths(self, batch: Batch) -> list[dict[str, Tensor]]:
+        """Return the labels."""
+        return [{"label": label} for label in torch.as_tensor(batch["label"])]

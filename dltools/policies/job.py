@@ -1,0 +1,49 @@
+"""Everything that a policy works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from dltools.augs import Augmentations
+from dltools.data import Provider
+from dltools.handlers import Chain
+from dltools.loaders import TorchLoader
+from dltools.losses import LossSum
+from dltools.metrics import MetricSet
+from dltools.metrics.objective import MetricObjective
+from dltools.optim.schedulers import Schedule
+from dltools.policies.folder import RunFolder
+from dltools.visualizers import Visualizer
+from dltools.writers import Hub
+
+
+@dataclass(kw_only=True)
+class Job:
+    """The parts of one run, built and on their device.
+
+    `optimizer` holds the parameters of `model`; `config` is the resolved config, kept with the run.
+    """
+
+    folder: RunFolder
+    device: torch.device
+    data: Provider
+    augs: Augmentations
+    loader: TorchLoader
+    model: nn.Module
+    loss: LossSum
+    metrics: MetricSet
+    objective: MetricObjective
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    chain: Chain
+    hub: Hub
+    visualizers: dict[str, Visualizer] = field(default_factory=dict)
+    name: str = "run"
+    data_seed: int = 0
+    resume: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)

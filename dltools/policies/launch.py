@@ -1,0 +1,88 @@
+"""One run, from a composed config to its objective."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from dltools.cfgutils.build import check_targets
+from dltools.cfgutils.consume import drop_unchosen
+from dltools.cfgutils.explain import explain
+from dltools.cfgutils.imports import add_imports
+from dltools.policies.assemble import assemble
+from dltools.policies.folder import RunFolder
+
+logger = logging.getLogger("dltools")
+
+
+def launch(config: DictConfig) -> float:
+    """Check a config, build its parts, run its policy and return the objective.
+
+    An error leaves `traceback.txt` and a summary that says `failed` in the run folder, and is raised again.
+    """
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
+    folder = RunFolder(Path(hydra.runtime.output_dir))
+    add_imports(config.imports)
+    drop_unchosen(config, overrides)
+    resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    check_targets(resolved)
+    folder.claim(resolved, overrides, config.resume)
+    _let_sigterm_interrupt()
+    try:
+        policy, job = assemble(config, folder, overrides, resolved)
+        objective = policy.run(job)
+    except Exception as error:
+        _record_failure(folder, error, shown_later=hydra.mode is RunMode.RUN)
+        raise
+    logger.info(closing_words(folder, overrides, config.hint))
+    return objective
+
+
+def closing_words(folder: RunFolder, overrides: list[str], hint: str | None) -> str:
+    """Return what a finished run tells: where it is, what it reached, its picture, and what to type next."""
+    summary = folder.read_summary()
+    objective = summary["objective"]
+    lines = [
+        f"Run folder: {folder.path}",
+        f"Objective:  {objective['name']} = {_number(objective['value'])} after epoch {objective['epoch']}",
+    ]
+    if summary["test"]:
+        lines.append("Test:       " + ", ".join(f"{name} = {_number(value)}" for name, value in summary["test"].items()))
+    pictures = sorted(folder.figures.glob("*.png"), key=lambda file: file.stat().st_mtime)
+    if pictures:
+        lines.append(f"Picture:    {pictures[-1]}")
+    if hint:
+        lines.append(f"Next:       {hint}")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _record_failure(folder: RunFolder, error: Exception, shown_later: bool) -> None:
+    folder.write("traceback.txt", "".join(traceback.format_exception(error)))
+    if folder.read_summary().get("status") != "failed":
+        folder.write_summary({"status": "failed", "error": f"{type(error).__name__}: {error}"})
+    if not shown_later:
+        logger.error("Failed: %s (%s)", explain(error), folder.path)
+
+
+def _let_sigterm_interrupt() -> None:
+    """Let SIGTERM end a run as Ctrl-C does, so that its summary and writers are closed."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt(f"signal {number}")
+
+    if threading.current_thread() is threading.main_thread() and "ray" not in sys.modules:
+        signal.signal(signal.SIGTERM, interrupt)

@@ -1,0 +1,147 @@
+"""Marks drawn onto an image: masks, boxes and keypoints. Each function returns a new image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dltools.visualizers.base import Marks
+from dltools.visualizers.palette import FAINT, Colour, colour_of, ink_on
+
+Image = NDArray[np.uint8]
+
+BACKGROUND = 0
+IGNORED = 255
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_SCALE = 0.42
+HALO = (20, 20, 20)
+"""Drawn under lines and dots, so that they stand out from any background."""
+
+
+def enlarge(image: NDArray[Any], scale: float) -> Image:
+    """Return an image as RGB and scaled: pixels stay sharp where it grows twofold or more."""
+    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR if scale < 2 else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(rgb, _size(image, scale), interpolation=method), np.uint8)
+
+
+def draw_marks(
+    image: Image, marks: Marks, names: list[str], scale: float, skeleton: list[list[int]] | None = None
+) -> Image:
+    """Draw all marks that can be drawn; coordinates are multiplied by `scale` to fit the image."""
+    if "mask" in marks:
+        image = draw_mask(image, marks["mask"])
+    if "boxes" in marks:
+        image = draw_boxes(image, np.asarray(marks["boxes"], np.float64).reshape(-1, 4) * scale, marks, names)
+    if "keypoints" in marks:
+        image = draw_keypoints(image, np.asarray(marks["keypoints"], np.float64), scale, skeleton)
+    return image
+
+
+def draw_mask(image: Image, mask: NDArray[Any]) -> Image:
+    """Blend the classes of a mask over an image and draw their outlines; ignored pixels are hatched.
+
+    Args:
+        image: (H, W, 3).
+        mask: (h, w) class ids, stretched to the image.
+    """
+    ids = cv2.resize(mask.astype(np.uint8), (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
+    blended = image.copy()
+    rows, columns = np.indices(ids.shape)
+    hatched = (ids == IGNORED) & ((rows + columns) % 8 < 3)
+    blended[hatched] = FAINT
+    for index in np.unique(ids):
+        if index in (BACKGROUND, IGNORED):
+            continue
+        inside = (ids == index).astype(np.uint8)
+        colour = colour_of(int(index))
+        blended[inside == 1] = np.uint8(0.5 * blended[inside == 1] + 0.5 * np.array(colour))
+        outlines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(blended, outlines, -1, colour, 1 if min(ids.shape) < 128 else 2)
+    return blended
+
+
+def draw_boxes(image: Image, boxes: NDArray[np.float64], marks: Marks, names: list[str]) -> Image:
+    """Draw boxes, the surest on top, and over them their tags of class and score.
+
+    Args:
+        image: (H, W, 3).
+        boxes: (N, 4) xyxy in pixels of the image.
+        marks: `labels` (N,) and `scores` (N,) where there are any.
+        names: names of the classes.
+    """
+    image = image.copy()
+    labels, scores = marks.get("labels"), marks.get("scores")
+    order = range(len(boxes)) if scores is None else np.argsort(np.asarray(scores), kind="stable")
+    corners = [tuple(round(value) for value in box) for box in boxes.tolist()]
+    colours = [colour_of(0 if labels is None else int(labels[row])) for row in range(len(boxes))]
+    for row in order:
+        left, top, right, bottom = corners[row]
+        cv2.rectangle(image, (left, top), (right, bottom), HALO, 4)
+        cv2.rectangle(image, (left, top), (right, bottom), colours[row], 2)
+    for row in order:
+        words = [] if labels is None else [name_of(int(labels[row]), names)]
+        words += [] if scores is None else [f"{float(scores[row]):.2f}"]
+        if words:
+            _draw_tag(image, " ".join(words), corners[row][0] - 1, corners[row][1], colours[row])
+    return image
+
+
+def draw_keypoints(
+    image: Image, keypoints: NDArray[np.float64], scale: float, skeleton: list[list[int]] | None = None
+) -> Image:
+    """Draw each object's joints as dots, a colour a joint, and the lines between them, a colour an object.
+
+    Args:
+        image: (H, W, 3).
+        keypoints: (N, K, 3) x, y, visibility, or (N, K, 2) all visible, or one object without N.
+        scale: pixels of the image to a unit of the coordinates.
+        skeleton: pairs of joints to join; None joins each with the next. A line ends where a joint is absent.
+    """
+    image = image.copy()
+    radius = max(2, round(min(image.shape[:2]) / 80))
+    count = keypoints.shape[-2]
+    lines = [[joint, joint + 1] for joint in range(count - 1)] if skeleton is None else skeleton
+    for row, joints in enumerate(keypoints.reshape(-1, *keypoints.shape[-2:])):
+        shown = np.isfinite(joints[:, :2]).all(1) & (joints.shape[1] == 2 or joints[:, -1] > 0)
+        points = [(round(x), round(y)) for x, y in np.nan_to_num(joints[:, :2] * scale).tolist()]
+        for width, colour in ((4, HALO), (2, colour_of(row))):
+            for start, end in lines:
+                if shown[start] and shown[end]:
+                    cv2.line(image, points[start], points[end], colour, width, cv2.LINE_AA)
+        for joint in np.flatnonzero(shown):
+            cv2.circle(image, points[joint], radius + 2, HALO, -1, cv2.LINE_AA)
+            cv2.circle(image, points[joint], radius, colour_of(int(joint)), -1, cv2.LINE_AA)
+    return image
+
+
+def name_of(index: int, names: list[str]) -> str:
+    """Return the name of a class, or its number."""
+    return names[index] if 0 <= index < len(names) else str(index)
+
+
+def write(image: Image, text: str, x: int, baseline: int, colour: Colour) -> int:
+    """Write a line of text into the image and return where it ends."""
+    cv2.putText(image, text, (x, baseline), FONT, FONT_SCALE, colour, 1, cv2.LINE_AA)
+    return x + width_of(text)
+
+
+def width_of(text: str) -> int:
+    """Return how many pixels wide a line of text is."""
+    return int(cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0])
+
+
+def _draw_tag(image: Image, text: str, left: int, top: int, colour: Colour) -> None:
+    """Write a text on a ground of its own above a corner, or below it where there is no room."""
+    width, height = width_of(text) + 6, 15
+    left = int(np.clip(left, 0, max(image.shape[1] - width, 0)))
+    top = top - height if top >= height else max(top, 0)
+    cv2.rectangle(image, (left, top), (left + width, top + height - 1), colour, -1)
+    write(image, text, left + 3, top + 11, ink_on(colour))
+
+
+def _size(image: NDArray[Any], scale: float) -> tuple[int, int]:
+    return max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))

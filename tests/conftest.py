@@ -1,0 +1,39 @@
+"""What all tests share: the same random numbers, one thread, and the real data that slow tests train on."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("dltools", derandomize=True, deadline=None)
+settings.load_profile("dltools")
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers():
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist():
+    """The folder with the four IDX files: 70,000 real photographs of clothes.
+
+    Where nobody promised the data, its absence skips the test. `DLTOOLS_FASHION_MNIST` is such a promise.
+    """
+    promised = os.environ.get("DLTOOLS_FASHION_MNIST")
+    folder = Path(promised or "/usr/share/datasets/fashion-mnist")
+    if not promised and not folder.is_dir():
+        pytest.skip("no Fashion-MNIST: apt-get install dataset-fashion-mnist, or set DLTOOLS_FASHION_MNIST=FOLDER")
+    files = sorted(file.name for file in folder.glob("*-ubyte.gz"))
+    assert len(files) == 4, f"DLTOOLS_FASHION_MNIST={folder} should hold the four *-ubyte.gz files, and holds {files}"
+    return folder
