@@ -37,3 +37,28 @@ def fashion_mnist():
     files = sorted(file.name for file in folder.glob("*-ubyte.gz"))
     assert len(files) == 4, f"DLTOOLS_FASHION_MNIST={folder} should hold the four *-ubyte.gz files, and holds {files}"
     return folder
+
+
+@pytest.fixture
+def train(tmp_path):
+    """A function that runs the words of a command line in this process and returns the run folder."""
+
+    def run(*overrides, name="run"):
+        from hydra.core.hydra_config import HydraConfig
+        from omegaconf import OmegaConf, open_dict
+
+        from dltools.cfgutils.search_path import compose
+        from dltools.policies.folder import RunFolder
+        from dltools.policies.launch import launch
+
+        folder = RunFolder(tmp_path / name)
+        config = compose(["writer=csv", *overrides])
+        with open_dict(config):
+            config.hydra.runtime.output_dir = str(folder.path)
+            HydraConfig.instance().set_config(config)
+            del config["hydra"]
+        OmegaConf.set_struct(config, True)
+        launch(config)
+        return folder
+
+    return run

@@ -41,7 +41,9 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _plain(error: BaseException, whole: BaseException) -> str:
-    return str(error)
+    """Return the message; of an error that a loader's worker sent, the part behind its traceback."""
+    _, worker, text = str(error).rpartition(f"{type(error).__name__}: ")
+    return text.strip() if worker and "Original Traceback" in str(error) else str(error)
 
 
 def _missing_option(error: BaseException, whole: BaseException) -> str:

@@ -71,7 +71,9 @@ def evaluate(
     evaluation.params.max_dets = list(limits)
     evaluation.evaluate()
     evaluation.accumulate()
-    return Curves(evaluation.eval["precision"], evaluation.eval["recall"])
+    curves = evaluation.eval
+    assert curves is not None
+    return Curves(curves["precision"], curves["recall"])
 
 
 def _with_sizes(corners: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -87,10 +87,9 @@ class ConfusionMatrix(nn.Module):
         elif target.dim() == preds.dim() + 1:
             true = target.squeeze(1)
         if pred.is_floating_point() or true.is_floating_point() or pred.shape != true.shape:
-            raise ValueError(
-                f"preds must be logits (N, {classes}, *spatial) or ids (N, *spatial), with integer target (N, *spatial); "
-                f"got preds {tuple(preds.shape)} {preds.dtype} and target {tuple(target.shape)} {target.dtype}"
-            )
+            got = f"preds {tuple(preds.shape)} {preds.dtype} and target {tuple(target.shape)} {target.dtype}"
+            rule = f"preds must be logits (N, {classes}, *spatial) or ids (N, *spatial), and target ids (N, *spatial)"
+            raise ValueError(f"{rule}; got {got}")
         return _widened(pred), _widened(true)
 
     def _stray_error(self, found: str) -> DataError:

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from dltools.augs.collate import collate
 from dltools.cfgutils import DataError, PositiveInt, TrainingError
 from dltools.cfgutils.timeunit import TimeUnit
-from dltools.data import Provider
+from dltools.data.base import Provider
 from dltools.handlers.checkpoint import load_checkpoint, save_checkpoint
 from dltools.policies.checkpoints import find_checkpoint, load_run, save_run
 from dltools.policies.gallery import Gallery
@@ -241,7 +242,7 @@ class Policy(ABC):
             raise DataError(f"The {stage} split of the data is empty.")
         train = stage == "train"
         dataset = job.augs.dataset(split, "train" if train and not self.overfit else "eval", job.data_seed)
-        return job.loader.loader(dataset, job.augs.collate, job.data_seed, train)
+        return job.loader.loader(dataset, collate, job.data_seed, train)
 
     def _batches(self, loader: DataLoader[Any], limit: int | None) -> Iterator[Batch]:
         for batch in islice(loader, limit):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dltools.cfgutils import component
-from dltools.data import Provider
+from dltools.data.base import Provider
 from dltools.policies.base import Batch, Pairs, Policy
 from dltools.policies.checks import expect_tensor
 

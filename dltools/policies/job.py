@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from dltools.augs import Augmentations
-from dltools.data import Provider
+from dltools.augs.pipeline import Augmentations
+from dltools.data.base import Provider
 from dltools.handlers import Chain
 from dltools.loaders import TorchLoader
 from dltools.losses import LossSum
 from dltools.metrics import MetricSet
 from dltools.metrics.objective import MetricObjective
-from dltools.optim.schedulers import Schedule
+from dltools.optim.schedulers.base import Schedule
 from dltools.policies.folder import RunFolder
 from dltools.visualizers import Visualizer
 from dltools.writers import Hub

@@ -1,0 +1,45 @@
+"""A sample, and the base of our own transforms."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+Sample = dict[str, Any]
+"""`image` (H, W, C) uint8, `index`, and of `label`, `mask`, `boxes`, `labels`, `keypoints` what the task has."""
+
+PER_OBJECT = ("labels", "keypoints")
+"""Keys with a row for each box, which leave with it."""
+
+
+class Split(Protocol):
+    """Samples by position."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a sample whose arrays are the caller's own."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SampleTransform(ABC):
+    """A transform that albumentations has not, such as one that takes in other samples.
+
+    Subclasses are components of group `transform` and stand among those of albumentations in any order.
+    """
+
+    @abstractmethod
+    def __call__(self, sample: Sample, fetch: Callable[[int], Sample], count: int, rng: np.random.Generator) -> Sample:
+        """Return the transformed sample, and leave the given one as it is.
+
+        Args:
+            sample: arrays of numpy, in the formats of `Sample`.
+            fetch: returns another sample of the split, not yet transformed, by its position.
+            count: number of samples in the split.
+            rng: the only source of randomness; the same for the same seed, epoch and index.
+        """

@@ -1,0 +1,134 @@
+"""Transforms of albumentations in a row, with all of a sample's targets kept right."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from typing import Any
+
+import albumentations as A
+import numpy as np
+from numpy.typing import NDArray
+
+from dltools.augs.base import PER_OBJECT, Sample
+from dltools.augs.randomness import SampleRandom
+from dltools.cfgutils import ConfigError
+
+TARGETS = ("mask", "boxes", "keypoints")
+
+
+class Chain:
+    """A row of transforms of albumentations that share one pair of generators.
+
+    Boxes that leave the image are cut at its border, or dropped where less than `min_visibility` of what they covered
+    before the transform is left; their rows of labels and keypoints go with them. A mirror image exchanges the
+    keypoints of `keypoint_swap`, and `scale`, the size of an object in pixels, grows and shrinks with the image.
+    """
+
+    def __init__(
+        self,
+        transforms: dict[str, Any],
+        source: SampleRandom,
+        min_visibility: float,
+        min_side: float,
+        keypoint_swap: list[list[int]],
+    ) -> None:
+        self._names = {id(transform): name for name, transform in transforms.items()}
+        self._transforms = list(transforms.values())
+        self._source = source
+        self._boxes = {"min_visibility": min_visibility, "min_width": min_side, "min_height": min_side}
+        self._swap = keypoint_swap
+        self._targets: tuple[str, ...] | None = None
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Return the transformed sample, with arrays of numpy.
+
+        Raises:
+            ConfigError: a transform made something else of the image than uint8.
+        """
+        targets = tuple(name for name in TARGETS if name in sample)
+        if targets != self._targets:
+            self._compose, self._targets = self._composed(targets), targets
+        data = {"image": sample["image"]}
+        if "mask" in sample:
+            data["mask"] = sample["mask"]
+        if "boxes" in sample:
+            data["bboxes"], data["rows"] = sample["boxes"], np.arange(len(sample["boxes"]))
+        if "keypoints" in sample:
+            probes = _probes(*sample["image"].shape[:2])
+            data["keypoints"] = np.concatenate([np.nan_to_num(sample["keypoints"][..., :2]).reshape(-1, 2), probes])
+            data["points"] = np.arange(len(data["keypoints"]))
+        return self._collected(sample, self._compose(**data))
+
+    def blame(self, error: BaseException) -> str:
+        """Return the name of the transform that an error came from, or an empty string."""
+        owners = (frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__))
+        return next((self._names[id(owner)] for owner in owners if id(owner) in self._names), "")
+
+    def _composed(self, targets: tuple[str, ...]) -> A.Compose:
+        boxes = A.BboxParams("pascal_voc", label_fields=["rows"], clip=True, **self._boxes)
+        keypoints = A.KeypointParams("xy", label_fields=["points"], remove_invisible=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Got processor for")  # a row of pixel transforms moves no boxes
+            compose = A.Compose(
+                self._transforms,
+                bbox_params=boxes if "boxes" in targets else None,
+                keypoint_params=keypoints if "keypoints" in targets else None,
+            )
+        compose.set_random_state(self._source.numpy, self._source.python)
+        return compose
+
+    def _collected(self, sample: Sample, data: dict[str, Any]) -> Sample:
+        """Return a sample with what the transforms gave."""
+        result = {**sample, "image": _with_channels(data["image"])}
+        if "mask" in sample:
+            result["mask"] = data["mask"]
+        if "keypoints" in sample:
+            points, area = _found(data, sample["keypoints"], *sample["image"].shape[:2])
+            result["keypoints"] = _exchanged(points, self._swap) if area < 0 else points
+            if "scale" in sample:
+                result["scale"] = sample["scale"] * abs(area) ** 0.5
+        if "boxes" in sample:
+            rows = np.asarray(data["rows"], np.int64)
+            result["boxes"] = np.asarray(data["bboxes"], np.float32).reshape(-1, 4)
+            result.update({name: result[name][rows] for name in PER_OBJECT if name in result})
+        return result
+
+
+def _with_channels(image: NDArray[Any]) -> NDArray[np.uint8]:
+    if image.dtype != np.uint8:
+        raise ConfigError(
+            f"the image became {image.dtype}; it must stay uint8, for normalisation happens on the device "
+            "(fields mean and std of augs). Leave out transforms such as Normalize and ToFloat."
+        )
+    return image if image.ndim == 3 else image[:, :, None]
+
+
+def _probes(height: int, width: int) -> NDArray[np.float32]:
+    """Return three points that tell afterwards how the middle of the image was turned, mirrored and scaled."""
+    x, y, reach = width / 2, height / 2, min(height, width) / 4
+    return np.array([[x, y], [x + reach, y], [x, y + reach]], np.float32)
+
+
+def _found(
+    data: dict[str, Any], keypoints: NDArray[np.float32], height: int, width: int
+) -> tuple[NDArray[np.float32], float]:
+    """Return the keypoints after the transforms, those that got lost all 0, and by what the image's area was multiplied.
+
+    The factor is negative for a mirror image, and 1 where a probe got lost.
+    """
+    points = np.full((keypoints[..., 0].size + 3, 2), np.nan, np.float32)
+    points[np.asarray(data["points"], np.int64)] = np.asarray(data["keypoints"], np.float32).reshape(-1, 2)
+    moved = keypoints.astype(np.float32)
+    moved[..., :2] = points[:-3].reshape(moved[..., :2].shape)
+    moved[~np.isfinite(moved).all(-1)] = 0
+    before, after = _probes(height, width), points[-3:]
+    area = float(np.linalg.det(after[1:] - after[0]) / np.linalg.det(before[1:] - before[0]))
+    return moved, area if np.isfinite(area) else 1.0
+
+
+def _exchanged(keypoints: NDArray[np.float32], pairs: list[list[int]]) -> NDArray[np.float32]:
+    order = np.arange(keypoints.shape[1])
+    for first, second in pairs:
+        order[[first, second]] = second, first
+    return keypoints[:, order]
