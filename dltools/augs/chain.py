@@ -23,6 +23,7 @@ class Chain:
     Boxes that leave the image are cut at its border, or dropped where less than `min_visibility` of what they covered
     before the transform is left; their rows of labels and keypoints go with them. A mirror image exchanges the
     keypoints of `keypoint_swap`, and `scale`, the size of an object in pixels, grows and shrinks with the image.
+    Albumentations scales keypoints about the centre of the first pixel, so a resize by s is off by (s - 1) / 2 pixels.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ def _probes(height: int, width: int) -> NDArray[np.float32]:
 def _found(
     data: dict[str, Any], keypoints: NDArray[np.float32], height: int, width: int
 ) -> tuple[NDArray[np.float32], float]:
-    """Return the keypoints after the transforms, those that got lost all 0, and by what the image's area was multiplied.
+    """Return the keypoints after the transforms, those that got lost all 0, and the factor on the image's area.
 
     The factor is negative for a mirror image, and 1 where a probe got lost.
     """
@@ -122,9 +123,15 @@ def _found(
     moved = keypoints.astype(np.float32)
     moved[..., :2] = points[:-3].reshape(moved[..., :2].shape)
     moved[~np.isfinite(moved).all(-1)] = 0
-    before, after = _probes(height, width), points[-3:]
-    area = float(np.linalg.det(after[1:] - after[0]) / np.linalg.det(before[1:] - before[0]))
+    area = _area(points[-3:]) / _area(_probes(height, width))
     return moved, area if np.isfinite(area) else 1.0
+
+
+def _area(probes: NDArray[np.float32]) -> float:
+    """Return twice the signed area of the triangle of the probes."""
+    origin, right, down = probes.tolist()
+    across, along = (right[0] - origin[0], right[1] - origin[1]), (down[0] - origin[0], down[1] - origin[1])
+    return float(across[0] * along[1] - across[1] * along[0])
 
 
 def _exchanged(keypoints: NDArray[np.float32], pairs: list[list[int]]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
 
 from dltools.augs.base import PER_OBJECT, Sample, SampleTransform, Split
 from dltools.augs.chain import Chain
@@ -17,7 +18,7 @@ from dltools.augs.randomness import SampleRandom
 from dltools.cfgutils import ConfigError, DataError
 
 
-class AugmentedSplit:
+class AugmentedSplit(Dataset[Sample]):
     """A map-style data set for a loader: `dataset[epoch, index]` or, for epoch 0, `dataset[index]`.
 
     A sample is a function of (seed, epoch, index) and the files, whoever makes it. It can be pickled, and read from

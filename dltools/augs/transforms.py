@@ -2,8 +2,9 @@
 
 Left out: those that leave uint8 (`Normalize`, `ToFloat`, `FromFloat`, `ToTensorV2`, for normalisation happens on the
 device), those that need other images or metadata (`FDA`, `HistogramMatching`, `PixelDistributionAdaptation`, `Mosaic`,
-`OverlayElements`, `TextImage`, `RandomCropNearBBox`), volumes, `Lambda`, and deprecated names of others in the table
-(`ShiftScaleRotate`, `TimeReverse`, `TimeMasking`, `FrequencyMasking`). Sizes that albumentations wants given are 224.
+`OverlayElements`, `TextImage`, `RandomCropNearBBox`), volumes, `Lambda`, `Morphological` (2.0.8 takes the list of boxes
+for rows of an image), and deprecated names of others in the table (`ShiftScaleRotate`, `TimeReverse`, `TimeMasking`,
+`FrequencyMasking`). Sizes that albumentations wants given are 224.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ foreign(
     "transform",
     "constrained_coarse_dropout",
     "albumentations.ConstrainedCoarseDropout",
-    "Cut out rectangles within objects.",
+    "Cut out rectangles within the classes of the mask that are listed.",
+    mask_indices=(1,),
 )
 foreign("transform", "crop", "albumentations.Crop", "Crop a fixed region.", x_max=224, y_max=224)
 foreign(
@@ -94,7 +96,6 @@ foreign(
 )
 foreign("transform", "mask_dropout", "albumentations.MaskDropout", "Blank out whole objects of the mask.")
 foreign("transform", "median_blur", "albumentations.MedianBlur", "Blur with a median.")
-foreign("transform", "morphological", "albumentations.Morphological", "Dilate or erode.")
 foreign("transform", "motion_blur", "albumentations.MotionBlur", "Blur along a direction.")
 foreign("transform", "multiplicative_noise", "albumentations.MultiplicativeNoise", "Multiply by noise.")
 foreign("transform", "no_op", "albumentations.NoOp", "Do nothing.")

@@ -95,7 +95,7 @@ def _import(path: str, key: str) -> Callable[..., Any]:
         raise ConfigError(f"{key}={path} cannot be imported: {root}") from error
     if not callable(target):
         raise ConfigError(f"{key}={path} is a {type(target).__name__}; it must be a class or a function.")
-    return target  # type: ignore[no-any-return]
+    return target
 
 
 def _arguments(

@@ -45,7 +45,7 @@ def component(group: str, name: str) -> Callable[[T], T]:
             config = _config_from_signature(cls, path_of(cls))
         else:
             _check_fields_first(cls)
-            cls = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+            dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)  # changes the class in place
             config = _config_from_fields(cls)
         cls.Config = config  # type: ignore[attr-defined]
         _store(group, name, config)
@@ -124,7 +124,7 @@ def _config_from_signature(cls: type, target: str, **defaults: Any) -> Any:
     """
     from hydra_zen import builds
 
-    full = builds(cls, populate_full_signature=True)
+    full: Any = builds(cls, populate_full_signature=True)
     rows: list[Any] = [("_target_", str, dataclasses.field(default=target))]
     for field in dataclasses.fields(full):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

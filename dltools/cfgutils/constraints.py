@@ -1,7 +1,7 @@
 """Values that a field may take, declared in its type and checked when a component is built.
 
-    epochs: PositiveInt = 10
-    dropout: Probability = 0.0
+epochs: PositiveInt = 10
+dropout: Probability = 0.0
 """
 
 from __future__ import annotations

@@ -68,10 +68,10 @@ class Consumer:
         Raises:
             ConfigError: naming the first key that nothing consumes, and the nearest that something does.
         """
-        for key in self._config:
-            if str(key) not in self._taken and not self._is_empty(str(key)):
+        for key in map(str, self._config):
+            if key not in self._taken and not self._is_empty(key):
                 raise ConfigError(
-                    f"{key} is set and nothing consumes it.{did_you_mean(str(key), self._taken)} "
+                    f"{key} is set and nothing consumes it.{did_you_mean(key, self._taken)} "
                     f"A run consumes {', '.join(sorted(self._taken))}."
                 )
 

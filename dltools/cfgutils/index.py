@@ -106,7 +106,8 @@ def _decorated(module: str, node: ast.ClassDef) -> Iterator[Entry]:
         texts = _texts(decorator, "component")
         if len(texts) == 2:
             doc = (ast.get_docstring(node) or "").partition("\n\n")[0].replace("\n", " ")
-            yield Entry(*texts, module, f"{module}.{node.name}", doc)
+            group, name = texts
+            yield Entry(group, name, module, f"{module}.{node.name}", doc)
 
 
 def _texts(node: ast.expr, function: str) -> list[str]:

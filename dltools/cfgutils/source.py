@@ -23,7 +23,7 @@ class ComponentResult(ConfigResult):
     """A component's config, which is its own schema: Hydra must not match it with the one of the same name."""
 
     @property
-    def is_schema_source(self) -> bool:  # type: ignore[override]
+    def is_schema_source(self) -> bool:
         """Tell that this result needs no schema."""
         return True
 
@@ -64,7 +64,9 @@ class ComponentSource(ConfigSource):
             return ConfigResult(provider=self.provider, path=path, config=terms, header={"package": None})
         ensure_stored(group, name, entry.module)
         stored = ConfigStore.instance().load(f"{group}/{name}.yaml")
-        return ComponentResult(provider=self.provider, path=path, config=stored.node, header={"package": stored.package})
+        return ComponentResult(
+            provider=self.provider, path=path, config=stored.node, header={"package": stored.package}
+        )
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """List the components of a group, without importing them."""

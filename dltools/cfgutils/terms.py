@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from dltools.cfgutils.errors import ConfigError
 from dltools.cfgutils.groups import ORDERED, PLURAL, WEIGHTED
 
-_TERM = re.compile(
-    r"\s*(?:(?P<weight>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\*?\s*)?(?P<name>[A-Za-z_]\w*)\s*"
-)
+_TERM = re.compile(r"\s*(?:(?P<weight>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\*?\s*)?(?P<name>[A-Za-z_]\w*)\s*")
 
 
 @dataclass(frozen=True)

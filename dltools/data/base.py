@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the house: named splits of sample dicts, and the facts a model must know of them."""
+"""What a data set is to the rest of the house: named splits of sample dicts, and facts that a model must know."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
 
 Sample = dict[str, Any]
-"""One sample: `image` (H, W, C) uint8, `index`, and of `label`, `mask`, `boxes`, `labels`, `keypoints` what there is."""
+"""One sample: `image` (H, W, C) uint8, `index`, and those of `label`, `mask`, `boxes`, `labels`, `keypoints` it has."""
 
 SPLITS = ("train", "val", "test")
 
@@ -53,7 +53,7 @@ class Provider(ABC):
     """Names of the label ids, in order."""
     in_channels: int
     """Channels of an image."""
-    keypoint_names: list[str]
+    keypoint_names: Sequence[str] = ()
     """Names of the joints of an object, in order; empty where there are none."""
 
     def split(self, name: str) -> Split:

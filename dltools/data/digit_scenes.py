@@ -62,7 +62,7 @@ class DigitScenes(Provider):
 
     class_names = DIGIT_NAMES
     in_channels = 3
-    keypoint_names = ["centre", "top_left", "top_right", "bottom_right", "bottom_left"]  # noqa: RUF012
+    keypoint_names = ("centre", "top_left", "top_right", "bottom_right", "bottom_left")
 
     def __post_init__(self) -> None:
         if self.max_digits < self.min_digits:
@@ -79,7 +79,8 @@ class DigitScenes(Provider):
         return ScenesSplit(self, name)
 
     def _content(self) -> Iterable[bytes]:
-        return (array.tobytes() for array in (*load_scans(), *load_photographs()))
+        yield from (array.tobytes() for array in load_scans())
+        yield from (photograph.tobytes() for photograph in load_photographs())
 
 
 class ScenesSplit(Split):
@@ -134,11 +135,12 @@ class ScenesSplit(Split):
         chosen = rng.choice(self._positions)
         scale = rng.uniform(self.scenes.min_scale, self.scenes.max_scale)
         angle = rng.uniform(-self.scenes.rotation, self.scenes.rotation)
+        ink = _enlarged(scans[chosen])
         margin = _extent(scale, abs(angle)) / 2
         areas = np.array([other.area for other in others])
         for _ in range(20):
             centre = rng.uniform(margin, self.scenes.size - margin, 2)
-            digit = _Digit.turned(scans[chosen], labels[chosen], centre, scale, angle, self.scenes.size)
+            digit = _Digit.turned(ink, labels[chosen], centre, scale, angle, self.scenes.size)
             left = np.bincount(owner[(digit.ink <= INK) & (owner >= 0)], minlength=len(others))
             if np.all(left >= (1 - self.scenes.hidden) * areas):
                 return digit
@@ -149,20 +151,19 @@ class ScenesSplit(Split):
 class _Digit:
     """A digit at its place: ink (size, size) in 0..1, number of its pixels, keypoints (5, 3) and label."""
 
-    ink: NDArray[np.float32]
+    ink: cv2.typing.MatLike
     area: int
     keypoints: NDArray[np.float32]
     label: int
 
     @classmethod
     def turned(
-        cls, scan: NDArray[np.uint8], label: int, centre: NDArray[np.float64], scale: float, angle: float, size: int
+        cls, source: NDArray[np.float32], label: int, centre: NDArray[np.float64], scale: float, angle: float, size: int
     ) -> _Digit:
-        """Put a scan's frame of that side at a centre, turned by `angle` degrees clockwise as seen."""
+        """Put an enlarged scan at a centre, its frame `scale` wide and turned by `angle` degrees clockwise as seen."""
         radians = np.deg2rad(angle)
         turn = scale * np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
         # From indices of the enlarged scan to indices of the scene; the centre of pixel 0 lies at coordinate 0.5.
-        source = _enlarged(scan)
         step = turn / len(source)
         shift = centre - 0.5 + step @ np.full(2, 0.5 - len(source) / 2)
         ink = cv2.warpAffine(source, np.column_stack([step, shift]), (size, size), flags=cv2.INTER_LINEAR)
@@ -190,7 +191,7 @@ def _extent(side: float, degrees: float) -> float:
     return float(side * (np.cos(radians) + np.sin(radians))) if degrees <= 90 else _extent(side, 180 - degrees)
 
 
-def _background(rng: np.random.Generator, band: tuple[float, float], size: int) -> NDArray[np.uint8]:
+def _background(rng: np.random.Generator, band: tuple[float, float], size: int) -> cv2.typing.MatLike:
     """Return a random piece (size, size, 3) of a photograph's band, cut at a random scale, mirrored at random."""
     photographs = load_photographs()
     photograph = photographs[rng.integers(len(photographs))]
@@ -202,7 +203,7 @@ def _background(rng: np.random.Generator, band: tuple[float, float], size: int) 
     return piece[:, ::-1] if rng.random() < 0.5 else piece
 
 
-def _blend(rng: np.random.Generator, image: NDArray[np.float32], ink: NDArray[np.float32]) -> NDArray[np.float32]:
+def _blend(rng: np.random.Generator, image: NDArray[np.float32], ink: cv2.typing.MatLike) -> NDArray[np.float32]:
     """Return the image with the ink laid over it, in a random colour that stands off from what lies below."""
     below = image[ink > INK].mean(axis=0)
     colours = rng.uniform(0, 255, (8, 3))

@@ -38,7 +38,6 @@ class Digits(Provider):
 
     class_names = DIGIT_NAMES
     in_channels = 1
-    keypoint_names = []  # noqa: RUF012
 
     def _split(self, name: str) -> Split:
         scans, labels = load_scans()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Chain:
         values: dict[str, Tensor] = {}
         for handler in self.handlers.values():
             values.update(handler.gradients(model, optimizer))
-        step = optimizer.step
+        step: Callable[[], Any] = optimizer.step
         for handler in self.handlers.values():
             step = handler.wrap_step(step, optimizer)
         step()

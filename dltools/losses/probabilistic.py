@@ -61,23 +61,24 @@ class BCELoss(ClassLoss):
     Raises ValueError for wrong shapes, DataError for a target outside 0..1.
     """
 
-    mode: Mode = Mode.binary
-    """What the channels mean: binary or multilabel."""
+    mode: Mode | None = None
+    """What the channels mean: binary or multilabel; None takes what the task needs, by itself binary."""
     pos_weight: list[float] | None = None
     """Factor of the positive part of the loss, one for each channel; None is 1."""
 
     def __post_init__(self) -> None:
         """Check the mode and make the buffers."""
         super().__post_init__()
-        if self.mode is Mode.multiclass:
+        self._mode = self.mode or Mode.binary
+        if self._mode is Mode.multiclass:
             raise FieldError("mode", "must be binary or multilabel, got multiclass; use ce")
-        if self.mode is Mode.binary:
+        if self._mode is Mode.binary:
             self._refuse_class_weight("use pos_weight")
         self._keep_per_channel("pos_weight")
 
     def measure(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sum of w_c times the loss over all valid elements, and the sum of w_c."""
-        logits, truth, valid = label_pair(input, target, self.mode, self.ignore_index)
+        logits, truth, valid = label_pair(input, target, self._mode, self.ignore_index)
         factors = self.per_channel("pos_weight", logits)
         factors = None if factors is None else _over_channels(factors, logits)
         loss = F.binary_cross_entropy_with_logits(logits, truth, pos_weight=factors, reduction="none")
@@ -106,29 +107,31 @@ class FocalLoss(ClassLoss):
     Raises ValueError for wrong shapes or dtypes, DataError for a target out of range.
     """
 
-    mode: Mode = Mode.multiclass
-    """What the channels mean: multiclass, binary or multilabel."""
+    mode: Mode | None = None
+    """What the channels mean: multiclass, binary or multilabel; None takes what the task needs, by itself multiclass."""
     gamma: NonNegativeFloat = 2.0
     """How strongly easy examples are scaled down; 0 does not."""
     alpha: Probability | None = None
-    """Factor of the positives, 1 - alpha that of the negatives (binary, multilabel); None is 1 for both."""
-    normalizer: Normalizer = Normalizer.elements
-    """Divide by all valid elements, or by the positive targets as detectors do (multiclass: all but class 0)."""
+    """Factor of the positives, 1 - alpha of the negatives (binary, multilabel); None as `mode`, by itself 1 for both."""
+    normalizer: Normalizer | None = None
+    """Divide by all valid elements, or by the positive ones (multiclass: all but class 0); None as `mode`, or elements."""
 
     def __post_init__(self) -> None:
         """Check that the options go with the mode and make the buffer."""
         super().__post_init__()
-        if self.mode is Mode.multiclass and self.alpha is not None:
+        self._mode = self.mode or Mode.multiclass
+        self._normalizer = self.normalizer or Normalizer.elements
+        if self._mode is Mode.multiclass and self.alpha is not None:
             raise FieldError("alpha", f"must be None in mode multiclass, got {self.alpha}; use class_weight")
-        if self.mode is Mode.binary:
+        if self._mode is Mode.binary:
             self._refuse_class_weight("use alpha")
 
     def measure(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sum of w_c times the loss, and what `normalizer` divides it by."""
-        of_ids = self.mode is Mode.multiclass
+        of_ids = self._mode is Mode.multiclass
         loss, weight, positive = (self._over_softmax if of_ids else self._over_sigmoid)(input, target)
         total, count = weighted_sum(loss, weight)
-        if self.normalizer is Normalizer.positives:
+        if self._normalizer is Normalizer.positives:
             count = weighted_sum(positive, weight)[0].clamp(min=1)
         return total, count
 
@@ -142,7 +145,7 @@ class FocalLoss(ClassLoss):
         return loss, weight, (ids > 0).to(loss.dtype)
 
     def _over_sigmoid(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        logits, truth, valid = label_pair(input, target, self.mode, self.ignore_index)
+        logits, truth, valid = label_pair(input, target, self._mode, self.ignore_index)
         loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         if self.gamma > 0:
             miss = torch.sigmoid(logits) * (1 - truth) + torch.sigmoid(-logits) * truth

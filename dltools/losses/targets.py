@@ -36,18 +36,15 @@ def class_pair(input: Tensor, target: Tensor, ignore_index: int | None) -> Pair:
     if input.dim() == target.dim() and target.shape[1:2] == (1,):
         target = target.squeeze(1)
     if input.dim() < 2 or input.shape[1] < 2 or target.shape != input.shape[:1] + spatial or not _holds_ids(target):
-        raise _misfit(
-            "multiclass takes input (N, C, *spatial) with C > 1 and integer target (N, *spatial)", input, target
-        )
+        rule = "multiclass takes input (N, C, *spatial) with C > 1 and integer target (N, *spatial)"
+        raise _misfit(rule, input, target)
     ids, valid = target.long(), None
     if ignore_index is not None:
         valid = ids != ignore_index
         ids = torch.where(valid, ids, 0)
         logits = torch.where(valid.unsqueeze(1), logits, 0)
-    classes = input.shape[1]
-    _check_range(
-        ids, classes - 1, f"class id must be in 0..{classes - 1} ({classes} classes, ignore_index {ignore_index})"
-    )
+    classes, highest = input.shape[1], input.shape[1] - 1
+    _check_range(ids, highest, f"class id must be in 0..{highest} ({classes} classes, ignore_index {ignore_index})")
     return Pair(logits, ids, valid)
 
 

@@ -24,17 +24,14 @@ class ConfusionMatrix(nn.Module):
         ignore_index: target id that is not counted, inside 0..C-1 or not.
     """
 
-    counts: Tensor
-    """(C, C): row the truth, column the prediction."""
-    strays: Tensor
-    """Number of ids outside 0..C-1 that are not `ignore_index`."""
+    bins: Tensor
+    """(C * C + 2,) counts of the cells, of the ignored places, and of the strays: ids out of range, not ignored."""
 
     def __init__(self, num_classes: int, ignore_index: int | None = None) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        self.register_buffer("counts", torch.zeros(num_classes, num_classes, dtype=torch.int64), persistent=False)
-        self.register_buffer("strays", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("bins", torch.zeros(num_classes**2 + 2, dtype=torch.int64), persistent=False)
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Count a batch, without waiting for the device.
@@ -46,9 +43,9 @@ class ConfusionMatrix(nn.Module):
 
         Raises:
             ValueError: shapes or dtypes do not fit.
-            DataError: an id is neither in 0..C-1 nor ignored; an accelerator reports it in `checked_counts` only.
+            DataError: an id is neither in 0..C-1 nor ignored; an accelerator reports it in `counts` only.
         """
-        pred, true = self._ids(preds, target)
+        pred, true = (ids.flatten() for ids in self._ids(preds, target))
         classes = self.num_classes
         inside = (true >= 0) & (true < classes) & (pred >= 0) & (pred < classes)
         ignored, stray = classes * classes, classes * classes + 1
@@ -57,21 +54,19 @@ class ConfusionMatrix(nn.Module):
         cells = torch.where(inside, true.to(narrow) * classes + pred.to(narrow), stray)
         if self.ignore_index is not None:
             cells = torch.where(true == self.ignore_index, ignored, cells)
-        bins = _count(cells.flatten(), stray + 1)
-        if cells.device.type == "cpu" and bins[stray] > 0:
+        if cells.device.type == "cpu" and len(cells) > 0 and cells.max() == stray:
             raise self._stray_error(_name_stray(pred[cells == stray], true[cells == stray], classes))
-        self.counts += bins[:ignored].view(classes, classes)
-        self.strays += bins[stray]
+        _count_into(self.bins, cells)
 
-    def checked_counts(self) -> Tensor:
-        """Return the counts (C, C).
+    def counts(self) -> Tensor:
+        """Return the counts (C, C): row the truth, column the prediction.
 
         Raises:
             DataError: ids out of range were seen.
         """
-        if self.strays > 0:
-            raise self._stray_error(f"{self.strays.item()} others")
-        return self.counts
+        if self.bins[-1] > 0:
+            raise self._stray_error(f"{self.bins[-1].item()} others")
+        return self.bins[:-2].view(self.num_classes, self.num_classes)
 
     def _ids(self, preds: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return predicted and true ids of one shape, in an integer type wide enough for any `ignore_index`."""
@@ -139,7 +134,7 @@ class ConfusionMetric(Metric):
 
     def totals(self) -> Totals:
         """Return the counts of each class."""
-        counts = self.confusion.checked_counts()
+        counts = self.confusion.counts()
         return Totals(counts.diagonal(), counts.sum(0), counts.sum(1))
 
     def by_class(self, part: Tensor, whole: Tensor) -> Tensor:
@@ -155,12 +150,16 @@ def _widened(ids: Tensor) -> Tensor:
     return ids.to(torch.int16) if ids.element_size() == 1 else ids
 
 
-def _count(cells: Tensor, length: int) -> Tensor:
-    """Count each of 0..length-1. bincount is the fastest on a CPU, and waits for the device elsewhere."""
-    if cells.device.type == "cpu":
-        return torch.bincount(cells, minlength=length)
-    cells = cells.long()
-    return torch.zeros(length, dtype=torch.int64, device=cells.device).scatter_add_(0, cells, torch.ones_like(cells))
+def _count_into(bins: Tensor, cells: Tensor) -> None:
+    """Add 1 to a bin for each cell that names it.
+
+    bincount is the fastest for many cells on a CPU, but waits for other devices and makes all bins anew.
+    """
+    if cells.device.type == "cpu" and len(cells) > len(bins):
+        bins += torch.bincount(cells, minlength=len(bins))
+    else:
+        cells = cells.long()
+        bins.scatter_add_(0, cells, torch.ones_like(cells))
 
 
 def _name_stray(pred: Tensor, true: Tensor, classes: int) -> str:

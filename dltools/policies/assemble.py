@@ -19,7 +19,9 @@ from dltools.policies.randomness import seed_everything
 from dltools.writers import Hub
 
 
-def assemble(config: DictConfig, folder: RunFolder, overrides: list[str], resolved: dict[str, Any]) -> tuple[Policy, Job]:
+def assemble(
+    config: DictConfig, folder: RunFolder, overrides: list[str], resolved: dict[str, Any]
+) -> tuple[Policy, Job]:
     """Build every part of a run, in the order in which one needs the other.
 
     Args:

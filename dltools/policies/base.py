@@ -99,7 +99,10 @@ class Policy(ABC):
         self.loaders: dict[str, DataLoader[Any]] = {}
         self.gallery = Gallery(job.visualizers, job.hub, self.names(job.data))
         checkpoint = find_checkpoint(job.resume, job.folder)
-        self.state, self.scheduler_state = load_run(job, checkpoint) if checkpoint else (RunState(), None)
+        self.state = RunState()
+        self.scheduler_state: dict[str, Any] | None = None
+        if checkpoint is not None:
+            self.state, self.scheduler_state = load_run(job, checkpoint)
         job.folder.write_summary(summarize(self.state, "running", job.objective))
         job.hub.open(
             RunInfo(

@@ -44,11 +44,11 @@ def launch(config: DictConfig) -> float:
     except Exception as error:
         _record_failure(folder, error, shown_later=hydra.mode is RunMode.RUN)
         raise
-    logger.info(closing_words(folder, overrides, config.hint))
+    logger.info(closing_words(folder, config.hint if hydra.mode is RunMode.RUN else None))
     return objective
 
 
-def closing_words(folder: RunFolder, overrides: list[str], hint: str | None) -> str:
+def closing_words(folder: RunFolder, hint: str | None) -> str:
     """Return what a finished run tells: where it is, what it reached, its picture, and what to type next."""
     summary = folder.read_summary()
     objective = summary["objective"]
@@ -57,7 +57,8 @@ def closing_words(folder: RunFolder, overrides: list[str], hint: str | None) -> 
         f"Objective:  {objective['name']} = {_number(objective['value'])} after epoch {objective['epoch']}",
     ]
     if summary["test"]:
-        lines.append("Test:       " + ", ".join(f"{name} = {_number(value)}" for name, value in summary["test"].items()))
+        test = {name: value for name, value in summary["test"].items() if name.count("/") == 1}
+        lines.append("Test:       " + ", ".join(f"{name} = {_number(value)}" for name, value in test.items()))
     pictures = sorted(folder.figures.glob("*.png"), key=lambda file: file.stat().st_mtime)
     if pictures:
         lines.append(f"Picture:    {pictures[-1]}")

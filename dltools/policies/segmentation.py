@@ -11,14 +11,17 @@ from dltools.data.base import Provider
 from dltools.policies.base import Batch, Pairs, Policy
 from dltools.policies.checks import expect_tensor
 
+IGNORED = 255
+"""Id of mask pixels that nobody labelled."""
+
 
 @component("policy", "segmentation")
 class SegmentationPolicy(Policy):
     """One class for each pixel: images (B, C, H, W) to logits (B, num_classes, H, W)."""
 
     def facts(self, data: Provider) -> dict[str, Any]:
-        """Count the ids of a mask, the background's included."""
-        return {"in_channels": data.in_channels, "num_classes": data.num_mask_classes}
+        """Count the ids of a mask, the background's included; pixels of 255 are ignored."""
+        return {"in_channels": data.in_channels, "num_classes": data.num_mask_classes, "ignore_index": IGNORED}
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""
@@ -35,8 +38,8 @@ class SegmentationPolicy(Policy):
         return {"classes": (output, batch["mask"])}
 
     def measures(self, output: Tensor, batch: Batch) -> Pairs:
-        """Measure the likeliest class of each pixel against the masks."""
-        return {"classes": (output.argmax(1), batch["mask"])}
+        """Measure the logits against the masks."""
+        return {"classes": (output, batch["mask"])}
 
     def predictions(self, output: Tensor) -> list[dict[str, Tensor]]:
         """Return the mask of the likeliest classes."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltools.cfgutils import PositiveInt
+from dltools.cfgutils import FieldError, PositiveInt
 from dltools.cfgutils.timeunit import TimeUnit
 
 Marks = dict[str, Any]
@@ -48,7 +48,8 @@ class Visualizer(ABC):
     """How many samples to draw: the first of the evaluation, so that images of different times can be compared."""
 
     def __post_init__(self) -> None:
-        TimeUnit.parse(self.every, "every")
+        if TimeUnit.parse(self.every, "every").is_clock:
+            raise FieldError("every", f"must be counted in ep, st or %, got {self.every!r}")
 
     @abstractmethod
     def draw(self, pictures: list[Picture]) -> NDArray[np.uint8]:

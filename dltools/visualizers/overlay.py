@@ -17,6 +17,8 @@ BACKGROUND = 0
 IGNORED = 255
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_SCALE = 0.42
+OUTLINE = np.ones((5, 5), np.uint8)
+"""What is within two pixels of another class belongs to an outline."""
 HALO = (20, 20, 20)
 """Drawn under lines and dots, so that they stand out from any background."""
 
@@ -59,8 +61,7 @@ def draw_mask(image: Image, mask: NDArray[Any]) -> Image:
         inside = (ids == index).astype(np.uint8)
         colour = colour_of(int(index))
         blended[inside == 1] = np.uint8(0.5 * blended[inside == 1] + 0.5 * np.array(colour))
-        outlines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(blended, outlines, -1, colour, 1 if min(ids.shape) < 128 else 2)
+        blended[inside > cv2.erode(inside, OUTLINE)] = colour
     return blended
 
 

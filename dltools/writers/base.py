@@ -17,7 +17,7 @@ class RunInfo:
     folder: Path
     """The run folder; it exists."""
     name: str
-    """Name for people."""
+    """What is tried: runs of one name are compared with one another, and their folders tell them apart."""
     config: dict[str, Any] = field(default_factory=dict)
     """The resolved config, in plain containers."""
     overrides: list[str] = field(default_factory=list)
@@ -90,5 +90,5 @@ class Writer:
 
         Args:
             status: `finished`, `stopped` (early, by a rule), `failed` or `killed`.
-            summary: objective, best and last metrics, throughput, timings.
+            summary: among others the metrics `best`, `last` and `test`, each a mapping from name to value.
         """

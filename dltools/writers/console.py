@@ -14,7 +14,8 @@ from dltools.cfgutils import component
 from dltools.writers.base import Progress, Record, RunInfo, Writer
 
 REFRESH_SECONDS = 0.1
-SUMMARY_ROWS = 20
+COLUMNS = {"best": "best epoch", "last": "last epoch", "test": "test"}
+"""Parts of a summary that are shown at the end, and what stands above them."""
 
 
 @component("writer", "console")
@@ -22,7 +23,8 @@ class Console(Writer):
     """A progress bar and one line an epoch; plain lines where the output is not a terminal.
 
     The line of an epoch shows the last value of each metric of the first level, such as `train/loss` and `val/iou`;
-    the terms below them (`train/loss/dice`) are left to the files. It appears when the next epoch begins.
+    the terms below them (`train/loss/dice`) are left to the files. It appears when the next epoch begins. At the end
+    a table compares the best epoch, the last epoch and the test.
     """
 
     plain: bool | None = None
@@ -41,7 +43,7 @@ class Console(Writer):
     def scalars(self, record: Record) -> None:
         """Keep the numbers for the line of their epoch."""
         self._turn_to(record.epoch)
-        self._metrics.update({name: value for name, value in record.metrics.items() if name.count("/") <= 1})
+        self._metrics.update({name: value for name, value in record.metrics.items() if _belongs_to_line(name)})
         self._rate = record.perf.get("samples/s", self._rate)
 
     def progress(self, progress: Progress) -> None:
@@ -57,13 +59,11 @@ class Console(Writer):
         if self._bar is not None:
             self._bar.stop()
         self._screen.print(f"[bold]{escape(self._title)}[/]: {status}")
-        table = Table(show_header=False)
-        rows = list(_scalars(summary))
-        for name, value in rows[:SUMMARY_ROWS]:
-            table.add_row(escape(name), _number(value))
-        if len(rows) > SUMMARY_ROWS:
-            table.add_row(f"and {len(rows) - SUMMARY_ROWS} more", "in summary.json")
-        if rows:
+        values = _by_metric(summary)
+        if values:
+            table = Table("", *COLUMNS.values())
+            for metric, row in values.items():
+                table.add_row(escape(metric), *(_number(row[column]) if column in row else "" for column in COLUMNS))
             self._screen.print(table)
 
     def _is_plain(self) -> bool:
@@ -104,37 +104,40 @@ class _Bar:
         self._task = self._bar.add_task("", total=None, numbers="")
         self._part: tuple[int, str] | None = None
         self._drawn = 0.0
-        self._bar.start()
 
     def show(self, progress: Progress, rate: float | None) -> None:
         part = (progress.epoch, progress.phase)
         if part != self._part:
-            self._bar.reset(self._task, description=f"epoch {progress.epoch}/{progress.epochs} {progress.phase}")
+            words = f"epoch {progress.epoch}/{progress.epochs} {progress.phase}"
+            self._bar.reset(self._task, description=words, total=progress.steps, numbers="")
+            self._bar.start()
             self._part, self._drawn = part, 0.0
         if time.monotonic() - self._drawn < REFRESH_SECONDS and progress.step < progress.steps:
             return
         numbers = [f"{escape(name)} {_number(value)}" for name, value in list(progress.metrics.items())[:3]]
         if rate is not None:
             numbers.append(f"{rate:.0f} samples/s")
-        self._bar.update(
-            self._task, completed=progress.step, total=progress.steps, numbers="  ".join(numbers), refresh=True
-        )
+        self._bar.update(self._task, completed=progress.step, numbers="  ".join(numbers), refresh=True)
         self._drawn = time.monotonic()
 
     def stop(self) -> None:
         self._bar.stop()
 
 
-def _scalars(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return the scalars of nested mappings, with dotted names."""
-    rows: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            rows += _scalars(value, f"{prefix}{name}.")
-        elif isinstance(value, (str, int, float)):
-            rows.append((prefix + name, value))
-    return rows
+def _by_metric(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the evaluated metrics of the first level, without their split, each with its value in each column."""
+    values: dict[str, dict[str, float]] = {}
+    for column in COLUMNS:
+        for name, value in summary.get(column, {}).items():
+            split, _, metric = name.partition("/")
+            if split != "train" and "/" not in metric:
+                values.setdefault(metric, {})[column] = value
+    return values
 
 
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+def _belongs_to_line(name: str) -> bool:
+    return name.count("/") <= 1 and not name.startswith("test/")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

@@ -30,6 +30,12 @@ MAX_TAG = 8000
 """Limits of MLflow: entities of one call, and characters of a name, a parameter's value and a tag."""
 SQLITE = "sqlite:///"
 STATUS = {"failed": "FAILED", "killed": "KILLED"}
+MANNERS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+"""Environment of MLflow: by default a server that is down would hold up the training for minutes at each call."""
 
 
 @component("writer", "mlflow")
@@ -44,8 +50,8 @@ class Mlflow(Writer):
 
     tracking_uri: str | None = None
     """Where runs are kept, such as http://host:5000; None is sqlite:///runs/mlflow.db below the working directory."""
-    experiment: str = "dltools"
-    """Experiment that the run belongs to; made when it is missing."""
+    experiment: str | None = None
+    """Experiment that the run belongs to, made when it is missing; None takes the name of the run."""
     send_every: NonNegativeFloat = 5.0
     """Seconds between two sendings of metrics; 0 sends each record at once."""
 
@@ -55,7 +61,7 @@ class Mlflow(Writer):
         Raises:
             mlflow.exceptions.MlflowException: the server does not answer, or refuses.
         """
-        _quiet()
+        _set_manners()
         from mlflow import MlflowClient
 
         self._run = run
@@ -104,11 +110,12 @@ class Mlflow(Writer):
         self._sent = time.monotonic()
 
     def _experiment_id(self, uri: str) -> str:
-        found = self._client.get_experiment_by_name(self.experiment)
+        name = self.experiment or self._run.name
+        found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         artifacts = (_file_of(uri).parent / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None
-        return str(self._client.create_experiment(self.experiment, artifact_location=artifacts))
+        return str(self._client.create_experiment(name, artifact_location=artifacts))
 
     def _earlier_id(self) -> str | None:
         """Return the id of the run that is resumed, set to running again; None where there is none."""
@@ -123,7 +130,7 @@ class Mlflow(Writer):
 
         tags = {"dltools.folder": str(self._run.folder), "dltools.overrides": " ".join(self._run.overrides)}
         run = self._client.create_run(
-            experiment, run_name=self._run.name, tags={name: text[:MAX_TAG] for name, text in tags.items()}
+            experiment, run_name=self._run.folder.name, tags={name: text[:MAX_TAG] for name, text in tags.items()}
         )
         run_id = str(run.info.run_id)
         self._id_file.write_text(f"{run_id}\n", encoding="utf-8")
@@ -161,9 +168,10 @@ def _file_of(uri: str) -> Path:
     return Path(uri.removeprefix(SQLITE)).resolve()
 
 
-def _quiet() -> None:
-    """Hush the migrations, and MLflow's reports to its makers unless the user asked for them."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+def _set_manners() -> None:
+    """Hush the migrations, and unless the user said otherwise, send no reports to MLflow's makers and give up early."""
+    for name, value in MANNERS.items():
+        os.environ.setdefault(name, value)
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

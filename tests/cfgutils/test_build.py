@@ -78,7 +78,10 @@ def test_a_bad_value_is_told_with_its_whole_key() -> None:
         ({**LEAF, "sise": 3}, r"model\.sise is not consumed: .*Did you mean 'size'"),
         (TREE, r"model\.leaves is missing"),
         ({**TREE, "leaves": "???"}, r"model\.leaves is missing"),
-        ({"_target_": "os.system", "command": "true"}, r"model\._target_=os\.system is neither a registered component nor allowed"),
+        (
+            {"_target_": "os.system", "command": "true"},
+            r"model\._target_=os\.system is neither a registered component nor allowed",
+        ),
         ({"_target_": "os.system"}, r"imports=\[os\]"),
         ({"_target_": f"{__name__}.Leav"}, r"cannot be imported"),
         ({"_target_": f"{__name__}.LEAF"}, r"is a dict; it must be a class"),

@@ -13,7 +13,9 @@ from dltools.handlers.base import Handler
 CPU = torch.device("cpu")
 
 
-def _step(handlers: dict[str, Handler], folder: Path, gradient: float = 30.0) -> tuple[torch.nn.Linear, dict[str, torch.Tensor]]:
+def _step(
+    handlers: dict[str, Handler], folder: Path, gradient: float = 30.0
+) -> tuple[torch.nn.Linear, dict[str, torch.Tensor]]:
     """Take one SGD step on a linear model whose loss has gradient `gradient` in each of 9 weights."""
     model = torch.nn.Linear(9, 1, bias=False)
     torch.nn.init.zeros_(model.weight)

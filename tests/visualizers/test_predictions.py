@@ -173,3 +173,5 @@ def test_bad_fields_are_refused() -> None:
         Predictions(max_side=100)
     with pytest.raises(ConfigError, match=r"^every must be a time unit"):
         Predictions(every="often")
+    with pytest.raises(FieldError, match="every must be counted in ep, st or %, got '30min'"):
+        Predictions(every="30min")

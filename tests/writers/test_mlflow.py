@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_a_run_is_in_mlflow_as_it_was(store: Path, tmp_path: Path) -> None:
     records = [Record(step, 1, {"train/loss": 1 / step, "val/iou/a+b": 0.5}, {"samples/s": 9.0}) for step in (1, 2)]
     _, run_id = write(store, tmp_path / "a", records)
     run = client_of(store).get_run(run_id)
-    assert run.info.run_name == "nuclei"
+    assert run.info.run_name == "a"
     assert run.info.status == "FINISHED"
     assert run.data.params == {
         "model.name": "unet",
@@ -143,13 +144,16 @@ def test_points_wait_and_leave_together(store: Path, tmp_path: Path, monkeypatch
     assert calls == [0, 1000, 500]
 
 
-def test_a_server_that_is_down_does_not_stop_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    database = tmp_path / "mlflow.db"
-    database.write_text("this is no database" * 100)
-    hub = Hub({"mlflow": Mlflow(tracking_uri=f"sqlite:///{database}")})
-    hub.open(RunInfo(tmp_path, "run"))
-    hub.scalars(Record(1, 1, {"train/loss": 0.5}))
-    hub.close("finished", {})
+@pytest.mark.parametrize("kind", ["no server", "no database"])
+def test_a_store_that_fails_does_not_stop_training(tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    (tmp_path / "mlflow.db").write_text("this is no database" * 100)
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{unheard.getsockname()[1]}"
+        hub = Hub({"mlflow": Mlflow(tracking_uri=server if kind == "no server" else f"sqlite:///{tmp_path}/mlflow.db")})
+        hub.open(RunInfo(tmp_path, "run"))
+        hub.scalars(Record(1, 1, {"train/loss": 0.5}))
+        hub.close("finished", {})
     assert list(hub.set_aside) == ["mlflow"]
     assert sum("writer.mlflow is set aside" in record.getMessage() for record in caplog.records) == 1
 
@@ -172,7 +176,7 @@ def test_processes_that_start_together_on_a_new_file_do_not_race(tmp_path: Path)
         "import sys; from pathlib import Path\n"
         "from dltools.writers import *; from dltools.writers.mlflow import Mlflow\n"
         "folder = Path(sys.argv[1]); folder.mkdir()\n"
-        "hub = Hub({'mlflow': Mlflow()}); hub.open(RunInfo(folder, folder.name))\n"
+        "hub = Hub({'mlflow': Mlflow()}); hub.open(RunInfo(folder, 'digits'))\n"
         "[hub.scalars(Record(step, 1, {'train/loss': 0.5})) for step in range(20)]\n"
         "hub.close('finished', {}); sys.exit(len(hub.set_aside))"
     )
@@ -182,7 +186,7 @@ def test_processes_that_start_together_on_a_new_file_do_not_race(tmp_path: Path)
     ]
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
     client = client_of(tmp_path / "runs")
-    (experiment,) = [found for found in client.search_experiments() if found.name == "dltools"]
+    experiment = client.get_experiment_by_name("digits")
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["run0", "run1", "run2", "run3"]
     assert all(len(client.get_metric_history(run.info.run_id, "train/loss")) == 20 for run in runs)

@@ -69,8 +69,8 @@ class RegionLoss(ClassLoss):
     Raises ValueError for wrong shapes or dtypes, DataError for a target out of range.
     """
 
-    mode: Mode = Mode.multiclass
-    """What the channels mean: multiclass, binary or multilabel."""
+    mode: Mode | None = None
+    """What the channels mean: multiclass, binary or multilabel; None takes what the task needs, by itself multiclass."""
     smooth: NonNegativeFloat = 1e-6
     """Added to numerator and denominator."""
     include_background: bool = True
@@ -85,7 +85,8 @@ class RegionLoss(ClassLoss):
     def __post_init__(self) -> None:
         """Check that the options go with the mode and make the buffer."""
         super().__post_init__()
-        if self.mode is Mode.binary:
+        self._mode = self.mode or Mode.multiclass
+        if self._mode is Mode.binary:
             self._refuse_class_weight("weight the whole term")
             if not self.include_background:
                 raise FieldError("include_background", "must be True in mode binary, whose channel is the foreground")
@@ -115,11 +116,11 @@ class RegionLoss(ClassLoss):
         return weighted_sum(loss, _weighted(counts.to(loss.dtype), weights))
 
     def _sums(self, input: Tensor, target: Tensor) -> Sums:
-        if self.mode is Mode.multiclass:
+        if self._mode is Mode.multiclass:
             logits, ids, valid = class_pair(input, target, self.ignore_index)
             return _sums_of_ids(torch.softmax(logits, dim=1), ids, valid)
         # sigmoid(-inf) is 0, so that ignored places add nothing.
-        logits, truth, valid = label_pair(input, target, self.mode, self.ignore_index, fill=-math.inf)
+        logits, truth, valid = label_pair(input, target, self._mode, self.ignore_index, fill=-math.inf)
         probability = torch.sigmoid(logits)
         places = torch.ones_like(truth) if valid is None else valid.to(truth.dtype)
         return Sums(*map(_sum, (torch.minimum(probability, truth), probability, truth, places)))

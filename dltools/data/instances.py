@@ -1,0 +1,75 @@
+"""One sample for each object of a scene, for models that look at one object at a time."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dltools.data.base import Sample, Split
+
+
+class InstanceCrops(Split):
+    """Square crops around the boxes of a split, one sample for each object.
+
+    Samples: `image` (size, size, C) uint8, zero outside of the scene; `boxes` (1, 4), `labels` (1,) and
+    `keypoints` (1, K, 3) in pixels of the crop; `scale`, the longest side of the box in pixels of the crop;
+    `scene` and `object`, where the sample comes from. Keypoints that fall outside of the crop become absent.
+
+    Source: top-down pose estimation as in Xiao et al., Simple Baselines, ECCV 2018, section 3.
+
+    Args:
+        split: scenes with `boxes`, `labels` and `keypoints`.
+        context: side of a crop as a multiple of the box's longest side.
+        size: side in pixels that crops are resized to.
+    """
+
+    def __init__(self, split: Split, context: float = 1.5, size: int = 48) -> None:
+        self.split = split
+        self.context = context
+        self.size = size
+
+    @cached_property
+    def origins(self) -> NDArray[np.int64]:
+        """Scene and object number of each sample, (N, 2)."""
+        counts = [self.split.num_objects(index) for index in range(len(self.split))]
+        scenes = np.repeat(np.arange(len(counts)), counts)
+        objects = np.concatenate([np.arange(count) for count in counts])
+        return np.column_stack([scenes, objects])
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def __getitem__(self, index: int) -> Sample:
+        scene, number = (int(value) for value in self.origins[index])
+        sample = self.split[scene]
+        box = sample["boxes"][number]
+        longest = float(max(box[2] - box[0], box[3] - box[1]))
+        zoom = self.size / (self.context * longest)
+        corner = (box[:2] + box[2:]) / 2 - self.context * longest / 2
+        keypoints = sample["keypoints"][number].copy()
+        keypoints[:, :2] = (keypoints[:, :2] - corner) * zoom
+        inside = np.all((keypoints[:, :2] >= 0) & (keypoints[:, :2] < self.size), axis=1)
+        keypoints[~inside, 2] = 0
+        return {
+            "image": self._crop(sample["image"], corner, zoom),
+            "boxes": ((box.reshape(2, 2) - corner) * zoom).reshape(1, 4).astype(np.float32),
+            "labels": sample["labels"][number : number + 1],
+            "keypoints": keypoints[None],
+            "scale": longest * zoom,
+            "scene": scene,
+            "object": number,
+            "index": index,
+        }
+
+    def num_objects(self, index: int) -> int:
+        """Return 1: each sample is one object."""
+        return 1
+
+    def _crop(self, image: NDArray[np.uint8], corner: NDArray[np.float32], zoom: float) -> cv2.typing.MatLike:
+        """Return the square that begins at a corner; the centre of pixel 0 lies at coordinate 0.5."""
+        matrix = np.array([[zoom, 0, zoom * (0.5 - corner[0]) - 0.5], [0, zoom, zoom * (0.5 - corner[1]) - 0.5]])
+        crop = cv2.warpAffine(image, matrix, (self.size, self.size), flags=cv2.INTER_LINEAR)
+        return crop.reshape(self.size, self.size, -1)

@@ -1,0 +1,1 @@
+"""Small reference models, one for each task; users bring their own."""

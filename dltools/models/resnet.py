@@ -1,0 +1,56 @@
+"""Classification by a residual network."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from torch import Tensor, nn
+
+from dltools.cfgutils import FieldError, PositiveInt, Probability, component
+from dltools.models.base import Model
+from dltools.models.blocks import Encoder, Norm
+
+
+@component("model", "resnet")
+class ResNet(Model):
+    """Residual network for images of 8 to 64 pixels: (B, in_channels, H, W) to logits (B, num_classes).
+
+    Goes with the losses of kind `classes`, such as `ce`. He et al. 2016, arXiv:1512.03385.
+    """
+
+    num_classes: PositiveInt | None = None
+    """Number of classes; None takes it from the data."""
+    width: PositiveInt = 32
+    """Channels of the first stage; each further stage has twice as many and half the resolution."""
+    blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
+    """Residual blocks of each stage."""
+    stem_stride: PositiveInt = 1
+    """Step of the first convolution: 2 for larger images."""
+    dropout: Probability = 0.0
+    """Share of the pooled features that is dropped in training."""
+    norm: Norm = Norm.batch
+    """Normalisation over the batch, or over groups of channels."""
+
+    def __post_init__(self) -> None:
+        check_blocks(self.blocks)
+        widths = [self.width * 2**stage for stage in range(len(self.blocks))]
+        self.encoder = Encoder(self.given("in_channels"), widths, self.blocks, self.norm, self.stem_stride)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Dropout(self.dropout), nn.Linear(widths[-1], self.given("num_classes"))
+        )
+        self.init_weights()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to logits (B, num_classes)."""
+        return self.head(self.pool(self.encoder(image)[-1]))
+
+
+def check_blocks(blocks: list[int]) -> None:
+    """Check the numbers of blocks of the stages.
+
+    Raises:
+        FieldError: there is no stage, or one without a block.
+    """
+    if not blocks or min(blocks) < 1:
+        raise FieldError("blocks", f"must have a number of at least 1 for each stage, got {list(blocks)}")
