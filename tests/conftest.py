@@ -62,3 +62,38 @@ def train(tmp_path):
         return folder
 
     return run
+
+
+@pytest.fixture(scope="session")
+def idx_folder(tmp_path_factory):
+    """A folder with four small IDX files: real scanned digits of scikit-learn in the format of MNIST."""
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("idx")
+    digits = load_digits()
+    images = np.kron(digits.images, np.ones((1, 3, 3))).clip(0, 15.9).astype(np.uint8) * 16
+    parts = {"train": slice(0, 200), "t10k": slice(200, 240)}
+    for name, part in parts.items():
+        pixels, labels = images[part], digits.target[part].astype(np.uint8)
+        header = np.array([2051, *pixels.shape], ">i4").tobytes()
+        (folder / f"{name}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+        (folder / f"{name}-labels-idx1-ubyte").write_bytes(np.array([2049, len(labels)], ">i4").tobytes() + labels.tobytes())
+    return folder
+
+
+@pytest.fixture
+def mask_folder(tmp_path):
+    """A folder of images and masks: crops of a photograph, labelled by their brightness."""
+    import cv2
+    from sklearn.datasets import load_sample_image
+
+    photograph = load_sample_image("flower.jpg")
+    folder = tmp_path / "masks"
+    for number, split in enumerate(("train", "val", "test")):
+        for kind in ("images", "masks"):
+            (folder / split / kind).mkdir(parents=True)
+        for position in range(4):
+            crop = photograph[64 * number : 64 * number + 64, 64 * position : 64 * position + 64]
+            cv2.imwrite(str(folder / split / "images" / f"{position}.png"), crop[..., ::-1])
+            cv2.imwrite(str(folder / split / "masks" / f"{position}.png"), (crop.mean(2) > 100).astype(np.uint8))
+    return folder

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
@@ -120,10 +120,12 @@ def _config_from_fields(cls: type) -> type:
 def _config_from_signature(cls: type, target: str, **defaults: Any) -> Any:
     """Derive the structured config of a class from the signature of its `__init__`.
 
-    Required parameters (the `params` of an optimizer) stay out: they are given when the object is built.
+    Required parameters (the `params` of an optimizer) stay out: they are given when the object is built. Of a
+    parameter that may also be a Tensor (`lr: float | Tensor`), the other type is kept.
     """
     from hydra_zen import builds
 
+    hints = _hints(cls)
     full: Any = builds(cls, populate_full_signature=True)
     rows: list[Any] = [("_target_", str, dataclasses.field(default=target))]
     for field in dataclasses.fields(full):
@@ -137,11 +139,27 @@ def _config_from_signature(cls: type, target: str, **defaults: Any) -> Any:
             default = dataclasses.field(default_factory=field.default_factory)
         else:
             default = dataclasses.field(default=field.default)
-        rows.append((field.name, field.type, default))
+        kind = _without_tensor(hints.get(field.name)) if field.type is Any else field.type
+        rows.append((field.name, kind, default))
     unknown = set(defaults) - {row[0] for row in rows}
     if unknown:
         raise TypeError(f"{target} has no parameter {', '.join(sorted(unknown))}")
     return dataclasses.make_dataclass(f"{cls.__name__}Config", rows, kw_only=True)
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """Return the types of a foreign signature, none where they name what is not imported."""
+    try:
+        return get_type_hints(cls.__init__)  # type: ignore[misc]
+    except (NameError, TypeError):
+        return {}
+
+
+def _without_tensor(hint: Any) -> Any:
+    """Return T for `T | Tensor`, where T is a plain type; Any for every other hint."""
+    names = [getattr(option, "__name__", "") for option in get_args(hint)]
+    plain = [option for option in get_args(hint) if option in (bool, int, float, str)]
+    return plain[0] if len(plain) == 1 and sorted(names) == sorted(["Tensor", plain[0].__name__]) else Any
 
 
 def _importable(config: type, cls: type) -> type:

@@ -51,6 +51,10 @@ class DigitScenes(Provider):
     """Digits are turned by up to this many degrees to either side."""
     hidden: Probability = 0.15
     """Largest share of a digit's ink that later digits may cover."""
+    contrast: Annotated[float, Interval(ge=0, le=220)] = 100.0
+    """Least distance in RGB of a digit's colour from the mean colour of what lies below it."""
+    opacity: Annotated[float, Interval(gt=0, le=1)] = 0.7
+    """Least opacity of a digit's ink; the largest is 1."""
     train_scenes: PositiveInt = 4000
     """Number of training scenes."""
     val_scenes: PositiveInt = 300
@@ -117,7 +121,7 @@ class ScenesSplit(Split):
         for _ in range(rng.integers(scenes.min_digits, scenes.max_digits + 1)):
             digit = self._placed(rng, owner, digits)
             if digit is not None:
-                image = _blend(rng, image, digit.ink)
+                image = self._blend(rng, image, digit.ink)
                 owner[digit.ink > INK] = len(digits)
                 digits.append(digit)
         labels = np.array([digit.label for digit in digits], np.int64)
@@ -145,6 +149,17 @@ class ScenesSplit(Split):
             if np.all(left >= (1 - self.scenes.hidden) * areas):
                 return digit
         return None
+
+    def _blend(
+        self, rng: np.random.Generator, image: NDArray[np.float32], ink: cv2.typing.MatLike
+    ) -> NDArray[np.float32]:
+        """Return the image with the ink laid over it, in a random colour that stands off from what lies below."""
+        below = image[ink > INK].mean(axis=0)
+        colours = rng.uniform(0, 255, (32, 3))
+        # The first that stands off, or the one that does best: argmax returns the first of the largest.
+        distances = np.linalg.norm(colours - below, axis=1).clip(max=self.scenes.contrast)
+        alpha = ink[..., None] * np.float32(rng.uniform(self.scenes.opacity, 1.0))
+        return image * (1 - alpha) + colours[distances.argmax()].astype(np.float32) * alpha
 
 
 @dataclass(frozen=True)
@@ -201,16 +216,6 @@ def _background(rng: np.random.Generator, band: tuple[float, float], size: int) 
     top, left = rng.integers(0, height - side + 1), rng.integers(start, end - side + 1)
     piece = cv2.resize(photograph[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_AREA)
     return piece[:, ::-1] if rng.random() < 0.5 else piece
-
-
-def _blend(rng: np.random.Generator, image: NDArray[np.float32], ink: cv2.typing.MatLike) -> NDArray[np.float32]:
-    """Return the image with the ink laid over it, in a random colour that stands off from what lies below."""
-    below = image[ink > INK].mean(axis=0)
-    colours = rng.uniform(0, 255, (8, 3))
-    distances = np.linalg.norm(colours - below, axis=1)
-    colour = colours[np.argmax(distances > 100)] if distances.max() > 100 else colours[distances.argmax()]
-    alpha = ink[..., None] * np.float32(rng.uniform(0.7, 1.0))
-    return image * (1 - alpha) + colour.astype(np.float32) * alpha
 
 
 def _tight_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

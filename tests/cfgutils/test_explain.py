@@ -19,7 +19,7 @@ from dltools.cfgutils.search_path import compose
         (["loss=2*imbalanced"], ["'imbalanced' is not a component", "only a component carries a weight"]),
         (["model=unett"], ["model=unett", "Did you mean 'unet'"]),
         (["optim.lrr=1"], ["optim.lrr: there is no key 'lrr' in optim", "Did you mean 'lr'"]),
-        (["loss.focal.gamma=1"], ["loss.focal.gamma", "'focal'", "ce, dice"]),
+        (["loss.focal.gamma=1"], ["loss.focal: there is no key 'focal' in loss", "ce, dice"]),
         (["optm=sgd"], ["optm", "Did you mean 'optim'"]),
         (["seed=abc"], ["seed=abc", "could not be converted to Integer"]),
         (["policy.epochs=many"], ["policy.epochs=many", "could not be converted to Integer"]),

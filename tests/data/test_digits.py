@@ -62,7 +62,7 @@ def test_pickled_splits_give_the_same_samples_and_callers_own_theirs():
 
 
 def test_unknown_split_is_refused_with_the_nearest_name():
-    with pytest.raises(DataError, match="train, val, test.*Did you mean 'val'"):
+    with pytest.raises(DataError, match=r"train, val, test.*Did you mean 'val'"):
         Digits().split("valid")
 
 
