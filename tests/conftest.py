@@ -77,7 +77,9 @@ def idx_folder(tmp_path_factory):
         pixels, labels = images[part], digits.target[part].astype(np.uint8)
         header = np.array([2051, *pixels.shape], ">i4").tobytes()
         (folder / f"{name}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
-        (folder / f"{name}-labels-idx1-ubyte").write_bytes(np.array([2049, len(labels)], ">i4").tobytes() + labels.tobytes())
+        (folder / f"{name}-labels-idx1-ubyte").write_bytes(
+            np.array([2049, len(labels)], ">i4").tobytes() + labels.tobytes()
+        )
     return folder
 
 

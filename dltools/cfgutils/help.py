@@ -32,7 +32,8 @@ Groups and options
 """
 
 _TAIL = """
-`python -m dltools list GROUP` tells what each is. HYDRA_FULL_ERROR=1 shows tracebacks; --hydra-help tells of Hydra's own flags.
+`python -m dltools list GROUP` tells what each is.
+HYDRA_FULL_ERROR=1 shows tracebacks; --hydra-help tells of Hydra's own flags.
 Tab completion: eval "$(python -m dltools completion)\""""
 
 

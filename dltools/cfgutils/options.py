@@ -1,4 +1,4 @@
-"""What can be chosen: components and presets of every group, with a line about each. Imports neither torch nor Hydra's core."""
+"""What can be chosen: components and presets of every group, with a line about each."""
 
 from __future__ import annotations
 

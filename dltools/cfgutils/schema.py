@@ -22,7 +22,7 @@ class TrainConfig:
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the best one there is."""
     resume: str | None = None
-    """`auto` continues the run of this folder if it has a checkpoint; a run folder or checkpoint file continues that."""
+    """`auto` goes on from this folder's last checkpoint if there is one; a run folder or file goes on from that."""
     imports: list[str] = field(default_factory=list)
     """Modules or packages with your own components; a `_target_` inside them is allowed."""
     deterministic: bool = True

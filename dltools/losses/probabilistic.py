@@ -62,7 +62,7 @@ class BCELoss(ClassLoss):
     """
 
     mode: Mode | None = None
-    """What the channels mean: binary or multilabel; None takes what the task needs, by itself binary."""
+    """What the channels mean: binary or multilabel; None as the task needs, or binary."""
     pos_weight: list[float] | None = None
     """Factor of the positive part of the loss, one for each channel; None is 1."""
 
@@ -108,13 +108,13 @@ class FocalLoss(ClassLoss):
     """
 
     mode: Mode | None = None
-    """What the channels mean: multiclass, binary or multilabel; None takes what the task needs, by itself multiclass."""
+    """What the channels mean: multiclass, binary or multilabel; None as the task needs, or multiclass."""
     gamma: NonNegativeFloat = 2.0
     """How strongly easy examples are scaled down; 0 does not."""
     alpha: Probability | None = None
-    """Factor of the positives, 1 - alpha of the negatives (binary, multilabel); None as `mode`, by itself 1 for both."""
+    """Factor of the positives, 1 - alpha of the negatives (binary, multilabel); None as the task needs, or 1."""
     normalizer: Normalizer | None = None
-    """Divide by all valid elements, or by the positive ones (multiclass: all but class 0); None as `mode`, or elements."""
+    """Divide by all valid elements, or by the positive ones (multiclass: all but class 0); None as the task needs."""
 
     def __post_init__(self) -> None:
         """Check that the options go with the mode and make the buffer."""

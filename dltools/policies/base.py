@@ -60,7 +60,7 @@ class Policy(ABC):
 
     @abstractmethod
     def facts(self, data: Provider) -> dict[str, Any]:
-        """Return what a model, loss or metric of this task takes when its config leaves it open, such as `num_classes`."""
+        """Return what models, losses and metrics of this task take where their config says nothing: `num_classes`..."""
 
     @abstractmethod
     def names(self, data: Provider) -> list[str]:
@@ -98,11 +98,11 @@ class Policy(ABC):
         self.job = job
         self.loaders: dict[str, DataLoader[Any]] = {}
         self.gallery = Gallery(job.visualizers, job.hub, self.names(job.data))
+        steps = self._length(self._loader("train"), self.limit_train)
+        self.steps = steps, self.epochs * steps
+        self.scheduler = job.schedule.attach(job.optimizer, self.epochs * steps, steps)
         checkpoint = find_checkpoint(job.resume, job.folder)
-        self.state = RunState()
-        self.scheduler_state: dict[str, Any] | None = None
-        if checkpoint is not None:
-            self.state, self.scheduler_state = load_run(job, checkpoint)
+        self.state = RunState() if checkpoint is None else load_run(job, self.scheduler, checkpoint)
         job.folder.write_summary(summarize(self.state, "running", job.objective))
         job.hub.open(
             RunInfo(
@@ -134,14 +134,8 @@ class Policy(ABC):
 
     def fit(self) -> None:
         """Train for the epochs that are left, validate, and keep the best and the last checkpoint."""
-        loader = self._loader("train")
-        steps = self._length(loader, self.limit_train)
-        self.steps = steps, self.epochs * steps
-        self.scheduler = self.job.schedule.attach(self.job.optimizer, self.epochs * steps, steps)
-        if self.scheduler_state is not None:
-            self.scheduler.load_state_dict(self.scheduler_state)
         for epoch in range(self.state.epoch, self.epochs):
-            record = self.train_epoch(loader, epoch)
+            record = self.train_epoch(self._loader("train"), epoch)
             self.state.epoch = epoch + 1
             validated = (epoch + 1) % self.val_every == 0 or epoch + 1 == self.epochs
             if validated:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -16,7 +15,7 @@ from dltools.policies.state import RunState
 
 
 def save_run(job: Job, state: RunState, scheduler: LRScheduler, is_best: bool) -> None:
-    """Write `last.pt` with everything that a resumed run needs, and give it the name `best.pt` too if it is the best."""
+    """Write `last.pt` with all that a resumed run needs; if it is the best so far, it is `best.pt` too."""
     save_checkpoint(
         job.folder.last,
         {
@@ -52,11 +51,8 @@ def find_checkpoint(resume: str | None, folder: RunFolder) -> Path | None:
     return found
 
 
-def load_run(job: Job, checkpoint: Path) -> tuple[RunState, dict[str, Any]]:
-    """Bring a job to where a checkpoint was saved.
-
-    Returns:
-        The run's state, and the scheduler's, which is taken back once the scheduler is attached.
+def load_run(job: Job, scheduler: LRScheduler, checkpoint: Path) -> RunState:
+    """Bring a job and its attached scheduler to where a checkpoint was saved, and return the run's state.
 
     Raises:
         ConfigError: the checkpoint is of another model or optimizer.
@@ -65,13 +61,14 @@ def load_run(job: Job, checkpoint: Path) -> tuple[RunState, dict[str, Any]]:
     try:
         job.model.load_state_dict(saved["model"])
         job.optimizer.load_state_dict(saved["optimizer"])
+        scheduler.load_state_dict(saved["scheduler"])
         job.chain.load_state_dict(saved["handlers"])
         set_random_state(saved["random"])
         state = RunState.from_state_dict(saved["run"])
         best = checkpoint.with_name("best.pt")
         if best.is_file() and not job.folder.best.is_file():
             save_checkpoint(job.folder.best, load_checkpoint(best))
-        return state, saved["scheduler"]
+        return state
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(

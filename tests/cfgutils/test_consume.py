@@ -19,7 +19,7 @@ def test_what_is_taken_is_returned_and_all_taken_is_fine() -> None:
 def test_a_key_that_nothing_consumes_is_an_error_with_the_nearest_that_something_does() -> None:
     root = Consumer(OmegaConf.create({"seed": 3, "sed": 4}))
     root.take("seed")
-    with pytest.raises(ConfigError, match="sed is set and nothing consumes it. Did you mean 'seed'"):
+    with pytest.raises(ConfigError, match=r"sed is set and nothing consumes it. Did you mean 'seed'"):
         root.finish()
 
 

@@ -49,8 +49,7 @@ def test_an_error_from_a_loaders_worker_is_told_without_its_traceback():
 
 
 def test_an_error_that_nobody_foresaw_is_told_with_its_type_and_place():
-    try:
+    with pytest.raises(IndexError) as caught:
         [][1]
-    except IndexError as error:
-        assert explain(error).startswith("IndexError: list index out of range (")
-        assert "test_explain.py:" in explain(error)
+    assert explain(caught.value).startswith("IndexError: list index out of range (")
+    assert "test_explain.py:" in explain(caught.value)

@@ -70,7 +70,7 @@ class RegionLoss(ClassLoss):
     """
 
     mode: Mode | None = None
-    """What the channels mean: multiclass, binary or multilabel; None takes what the task needs, by itself multiclass."""
+    """What the channels mean: multiclass, binary or multilabel; None as the task needs, or multiclass."""
     smooth: NonNegativeFloat = 1e-6
     """Added to numerator and denominator."""
     include_background: bool = True
