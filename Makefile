@@ -20,7 +20,7 @@ help: ## List the targets
 
 setup: $(STAMP) ## Make .venv and install dltools with its development tools (once; again when a dependency changes)
 
-demo: setup ## Set up if need be, then train the demo: minutes on a CPU
+demo: setup ## Set up if need be, then train the demo: a few minutes on a CPU
 	$(BIN)/python -m dltools.train experiment=demo
 
 test: setup ## Set up if need be, then run the fast tests

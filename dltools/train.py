@@ -38,6 +38,7 @@ def main() -> None:
 
 
 def _hydra_main(arguments: list[str]) -> None:
+    """Compose and run. Overrides may stand before and after flags; Hydra wants them side by side."""
     import hydra
 
     from dltools.cfgutils.completion import normalize_query
@@ -46,9 +47,15 @@ def _hydra_main(arguments: list[str]) -> None:
     from dltools.cfgutils.search_path import prepare_hydra
 
     normalize_query()
+    if "-sc" not in arguments and "--shell-completion" not in arguments:
+        sys.argv[1:] = sorted(arguments, key=_is_override)
     add_imports(imports_of(arguments))
     prepare_hydra()
     hydra.main(config_path=str(presets_folder()), config_name="train", version_base="1.3")(run)()
+
+
+def _is_override(argument: str) -> bool:
+    return not argument.startswith("-") and (argument.startswith(("~", "+")) or "=" in argument)
 
 
 def run(config: DictConfig) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dltools.cfgutils.options import presets_folder
+from dltools.cfgutils.presets import preset_choices
 from dltools.cfgutils.search_path import compose
 
 ROOT = Path(__file__).parents[1]
@@ -23,29 +24,17 @@ NEEDS = {
 """What a preset needs to run; None marks one that is run elsewhere."""
 
 
-def _presets():
-    """Return the words that choose each preset file."""
-    folder = presets_folder()
-    files = [file.relative_to(folder) for file in sorted(folder.rglob("*.yaml")) if file.parent != folder]
-    return [f"{file.parent.as_posix()}={file.stem}" for file in files]
+CHOICES = preset_choices(presets_folder())
 
 
-def _words(preset):
-    group, _, name = preset.partition("=")
-    tasks = {"augs": name if name in ("classification", "detection", "keypoints") else "segmentation"}
-    task = [f"task={tasks[group]}"] if group in tasks else []
-    return [*task, preset]
+@pytest.mark.parametrize("words", CHOICES, ids=" ".join)
+def test_every_preset_composes(words):
+    assert compose(words) is not None
 
 
-@pytest.mark.parametrize("preset", _presets())
-def test_every_preset_composes(preset):
-    assert compose(_words(preset)) is not None
-
-
-@pytest.mark.parametrize("preset", [preset for preset in _presets() if NEEDS.get(preset, []) is not None])
-def test_every_preset_runs_a_few_batches_through_every_phase(preset, train, idx_folder):
-    words = _words(preset)
-    config = compose(words)
+@pytest.mark.parametrize("words", [words for words in CHOICES if NEEDS.get(words[-1], []) is not None], ids=" ".join)
+def test_every_preset_runs_a_few_batches_through_every_phase(words, train):
+    preset, config = words[-1], compose(words)
     small = FDR if "train_scenes" in config.data else FDR[:2]
     if preset.startswith("debug="):
         small = small[1:]

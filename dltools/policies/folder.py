@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,8 @@ class RunFolder:
         partial.replace(self.path / name)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write summary.json."""
-        self.write("summary.json", json.dumps(summary, indent=2, default=str) + "\n")
+        """Write summary.json; numbers that are not finite become null."""
+        self.write("summary.json", json.dumps(_finite(summary), indent=2, default=str, allow_nan=False) + "\n")
 
     def read_summary(self) -> dict[str, Any]:
         """Return summary.json, empty when there is none."""
@@ -90,6 +91,13 @@ class RunFolder:
                 f"hydra.run.dir={self.path} already holds this very run. "
                 "Continue it with resume=auto, or choose another folder."
             )
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON has no number for."""
+    if isinstance(value, dict):
+        return {name: _finite(child) for name, child in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _differences(saved: Any, config: Any, key: str = "") -> list[str]:

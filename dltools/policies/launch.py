@@ -56,9 +56,9 @@ def closing_words(folder: RunFolder, hint: str | None) -> str:
         f"Run folder: {folder.path}",
         f"Objective:  {objective['name']} = {_number(objective['value'])} after epoch {objective['epoch']}",
     ]
-    if summary["test"]:
-        test = {name: value for name, value in summary["test"].items() if name.count("/") == 1}
-        lines.append("Test:       " + ", ".join(f"{name} = {_number(value)}" for name, value in test.items()))
+    tested = objective["name"].replace("val/", "test/", 1)
+    if tested in summary["test"]:
+        lines.append(f"Test:       {tested} = {_number(summary['test'][tested])}")
     pictures = sorted(folder.figures.glob("*.png"), key=lambda file: file.stat().st_mtime)
     if pictures:
         lines.append(f"Picture:    {pictures[-1]}")
@@ -80,7 +80,7 @@ def _record_failure(folder: RunFolder, error: Exception, shown_later: bool) -> N
 
 
 def _let_sigterm_interrupt() -> None:
-    """Let SIGTERM end a run as Ctrl-C does, so that its summary and writers are closed."""
+    """Let SIGTERM end a run as Ctrl-C does, so that its summary and writers are closed; Ray's workers have their own."""
 
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt(f"signal {number}")

@@ -48,6 +48,7 @@ def test_a_run_that_left_no_checkpoint_may_be_started_again(used: RunFolder) -> 
 
 
 def test_a_summary_is_read_as_it_was_written(used: RunFolder) -> None:
-    used.write_summary({"status": "finished", "test": {"test/iou": 0.5}})
-    assert used.read_summary() == json.loads((used.path / "summary.json").read_text())
+    used.write_summary({"status": "finished", "test": {"test/iou": 0.5, "test/map_large": float("nan")}})
+    assert used.read_summary() == {"status": "finished", "test": {"test/iou": 0.5, "test/map_large": None}}
+    assert json.loads((used.path / "summary.json").read_text()) == used.read_summary()
     assert not [file for file in used.path.iterdir() if file.name.startswith(".")]
