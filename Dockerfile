@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
-# CPU:  docker build -t dltools .
-# CUDA: docker build -t dltools --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .   then docker run --gpus all
+# Build: docker build -t dltools .
+#        --build-arg TORCH_INDEX=URL takes torch from an index of its CPU or CUDA builds (CUDA: docker run --gpus all)
 # Run:  docker run --rm -v "$PWD:/workspace" dltools python -m dltools.train experiment=demo
 ARG PYTHON_VERSION=3.11
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/dltools
 ENV PATH=/opt/dltools/bin:$PATH
@@ -16,7 +16,7 @@ COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
       > requirements.txt \
-    && pip install --extra-index-url "${TORCH_INDEX}" --constraint constraints.txt --requirement requirements.txt
+    && pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} --constraint constraints.txt --requirement requirements.txt
 
 COPY LICENSE README.md ./
 COPY dltools dltools

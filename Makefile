@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 IMAGE ?= dltools
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 
 # One thread a process: the workers of a test run share the cores, and sums come out the same everywhere.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
@@ -51,7 +51,7 @@ bench: $(VENV)/.installed-bench ## Measure dltools beside its peers
 wheel: setup ## Build the source archive and the wheel into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-image: ## Build the container image; CUDA with TORCH_INDEX=https://download.pytorch.org/whl/cu130
+image: ## Build the container image; TORCH_INDEX=URL takes torch from an index of its CPU or CUDA builds
 	docker build --build-arg TORCH_INDEX=$(TORCH_INDEX) --tag $(IMAGE) .
 
 clean: ## Remove what was built and cached; runs and .venv stay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from itertools import groupby
 
@@ -21,7 +22,10 @@ def main() -> None:
     listing.add_argument("group", nargs="?", help="one group, such as loss; all by default")
     commands.add_parser("completion", help='tab completion for bash: eval "$(python -m dltools completion)"')
     arguments = parser.parse_args()
-    print(SCRIPT if arguments.command == "completion" else _list(arguments.group))
+    try:
+        print(SCRIPT if arguments.command == "completion" else _list(arguments.group), flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _list(group: str | None) -> str:

@@ -49,13 +49,13 @@ class DigitScenes(Provider):
     """Largest side of a digit's frame in pixels."""
     rotation: Annotated[float, Interval(ge=0, le=180)] = 30.0
     """Digits are turned by up to this many degrees to either side."""
-    hidden: Probability = 0.15
+    hidden: Probability = 0.05
     """Largest share of a digit's ink that later digits may cover."""
-    contrast: Annotated[float, Interval(ge=0, le=220)] = 100.0
+    contrast: Annotated[float, Interval(ge=0, le=220)] = 160.0
     """Least distance in RGB of a digit's colour from the mean colour of what lies below it."""
-    opacity: Annotated[float, Interval(gt=0, le=1)] = 0.7
+    opacity: Annotated[float, Interval(gt=0, le=1)] = 0.85
     """Least opacity of a digit's ink; the largest is 1."""
-    train_scenes: PositiveInt = 4000
+    train_scenes: PositiveInt = 8000
     """Number of training scenes."""
     val_scenes: PositiveInt = 300
     """Number of validation scenes."""

@@ -37,6 +37,32 @@ class ConvNormAct(nn.Sequential):
         )
 
 
+class Answer(Starting):
+    """The last convolution of a model; starts near a constant answer, whatever it sees.
+
+    Args:
+        in_channels: channels of the features.
+        outputs: channels of the answer.
+        kernel: side of the convolution.
+        bias: the answer at the start.
+    """
+
+    def __init__(self, in_channels: int, outputs: int, kernel: int = 1, bias: float = 0.0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, outputs, kernel, padding=kernel // 2)
+        self.bias = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, outputs, H, W)."""
+        return self.conv(x)
+
+    def start(self) -> None:
+        """Start with small weights and the bias."""
+        assert self.conv.bias is not None
+        nn.init.normal_(self.conv.weight, std=0.01)
+        nn.init.constant_(self.conv.bias, self.bias)
+
+
 class ResidualBlock(Starting):
     """Two 3x3 convolutions beside a shortcut; starts as its shortcut.
 

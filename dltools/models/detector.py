@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from dltools.cfgutils import FieldError, PositiveInt, component
-from dltools.models.base import Model, Starting
-from dltools.models.blocks import ConvNormAct, Decoder, Encoder, Norm
+from dltools.models.base import Model
+from dltools.models.blocks import Answer, ConvNormAct, Decoder, Encoder, Norm
 from dltools.models.points import make_points
 from dltools.models.resnet import check_blocks
 
@@ -27,17 +27,17 @@ class FCOS(Model):
 
     num_classes: PositiveInt | None = None
     """Number of classes, without a background; None takes it from the data."""
-    width: PositiveInt = 32
+    width: PositiveInt = 48
     """Channels of the first stage; each further stage has twice as many and half the resolution."""
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 2, 2])
+    blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
     """Residual blocks of each stage."""
-    stem_stride: PositiveInt = 2
+    stem_stride: PositiveInt = 4
     """Step of the first convolution."""
-    levels: PositiveInt = 2
+    levels: PositiveInt = 3
     """How many of the last stages predict."""
     head_width: PositiveInt = 64
     """Channels of the pyramid and the heads."""
-    head_depth: PositiveInt = 2
+    head_depth: PositiveInt = 1
     """Convolutions of each head before its answer."""
     norm: Norm = Norm.batch
     """Normalisation of the backbone; the heads, which all levels share, are normalised over groups."""
@@ -53,8 +53,8 @@ class FCOS(Model):
         self.lateral = nn.ModuleList(
             ConvNormAct(width, self.head_width, self.norm, kernel=1) for width in widths[-self.levels :]
         )
-        self.classes = _Head(self.head_width, self.head_depth, self.given("num_classes"), bias=_rare(0.01))
-        self.sides = _Head(self.head_width, self.head_depth, 4, bias=1.0)
+        self.classes = _head(self.head_width, self.head_depth, self.given("num_classes"), bias=_rare(0.01))
+        self.sides = _head(self.head_width, self.head_depth, 4, bias=1.0)
         self.init_weights()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -70,21 +70,10 @@ class FCOS(Model):
         return {"logits": logits, "boxes": boxes, "points": points}
 
 
-class _Head(Starting):
-    """Convolutions and an answer for each cell, whose initial value is the bias."""
-
-    def __init__(self, width: int, depth: int, outputs: int, bias: float) -> None:
-        super().__init__()
-        self.tower = nn.Sequential(*(ConvNormAct(width, width, Norm.group) for _ in range(depth)))
-        self.answer = nn.Conv2d(width, outputs, 3, padding=1)
-        self.bias = bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.answer(self.tower(x))
-
-    def start(self) -> None:
-        nn.init.normal_(self.answer.weight, std=0.01)
-        nn.init.constant_(self.answer.bias, self.bias)  # type: ignore[arg-type]
+def _head(width: int, depth: int, outputs: int, bias: float) -> nn.Sequential:
+    """Return convolutions and an answer for each cell, which is the bias at first."""
+    tower = [ConvNormAct(width, width, Norm.group) for _ in range(depth)]
+    return nn.Sequential(*tower, Answer(width, outputs, kernel=3, bias=bias))
 
 
 def _rare(prior: float) -> float:

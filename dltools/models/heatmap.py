@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dltools.cfgutils import FieldError, PositiveInt, component
 from dltools.models.base import Model
-from dltools.models.blocks import ConvNormAct, Decoder, Encoder, Norm
+from dltools.models.blocks import Answer, ConvNormAct, Decoder, Encoder, Norm
 from dltools.models.resnet import check_blocks
 
 
@@ -23,13 +23,13 @@ class HeatmapNet(Model):
 
     num_keypoints: PositiveInt | None = None
     """Number of joints of an object; None takes it from the data."""
-    width: PositiveInt = 32
+    width: PositiveInt = 48
     """Channels of the first stage; each further stage has twice as many and half the resolution."""
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 2, 2])
+    blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
     """Residual blocks of each stage of the encoder."""
-    stem_stride: PositiveInt = 2
+    stem_stride: PositiveInt = 4
     """Step of the first convolution."""
-    finest: int = 1
+    finest: int = 0
     """Stage at whose resolution the maps are made: 0 for the stem's, 1 for half of it."""
     norm: Norm = Norm.batch
     """Normalisation over the batch, or over groups of channels."""
@@ -44,7 +44,7 @@ class HeatmapNet(Model):
         self.decoder = Decoder(widths[self.finest :], self.norm)
         self.head = nn.Sequential(
             ConvNormAct(widths[self.finest], widths[self.finest], self.norm),
-            nn.Conv2d(widths[self.finest], self.given("num_keypoints"), 1),
+            Answer(widths[self.finest], self.given("num_keypoints")),
         )
         self.init_weights()
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dltools.cfgutils import PositiveInt, component
 from dltools.models.base import Model
-from dltools.models.blocks import ConvNormAct, Decoder, Encoder, Norm
+from dltools.models.blocks import Answer, ConvNormAct, Decoder, Encoder, Norm
 from dltools.models.resnet import check_blocks
 
 
@@ -23,26 +23,24 @@ class UNet(Model):
 
     num_classes: PositiveInt | None = None
     """Number of ids in a mask, the background's included; None takes it from the data."""
-    width: PositiveInt = 32
-    """Channels of the first stage."""
-    growth: PositiveInt = 2
-    """By how much the channels of each further stage, at half the resolution, are more."""
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 2, 2])
+    width: PositiveInt = 48
+    """Channels of the first stage; each further stage has twice as many and half the resolution."""
+    blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
     """Residual blocks of each stage of the encoder."""
-    stem_stride: PositiveInt = 2
-    """Step of the first convolution: 1 for the finest masks, 2 for a quarter of the cost."""
+    stem_stride: PositiveInt = 4
+    """Step of the first convolution: 1 for the finest masks, 4 for a sixteenth of the cost."""
     norm: Norm = Norm.batch
     """Normalisation over the batch, or over groups of channels."""
 
     def __post_init__(self) -> None:
         check_blocks(self.blocks)
-        widths = [self.width * self.growth**stage for stage in range(len(self.blocks))]
+        widths = [self.width * 2**stage for stage in range(len(self.blocks))]
         self.encoder = Encoder(self.given("in_channels"), widths, self.blocks, self.norm, self.stem_stride)
         self.decoder = Decoder(widths, self.norm)
         cell = self.stem_stride**2
         self.head = nn.Sequential(
             ConvNormAct(self.width, 2 * self.width, self.norm),
-            nn.Conv2d(2 * self.width, self.given("num_classes") * cell, 1),
+            Answer(2 * self.width, self.given("num_classes") * cell),
             nn.PixelShuffle(self.stem_stride),
         )
         self.init_weights()
