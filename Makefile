@@ -1,5 +1,5 @@
 # `make` lists the targets. Everything installs into .venv, with nothing but Python 3.11+, gcc and pip on the machine.
-# On Linux the package index gives torch with CUDA. The small CPU build: PIP_EXTRA_INDEX_URL=$(TORCH_INDEX) make setup
+# Where the default package index gives torch with CUDA, an index of CPU builds saves gigabytes: PIP_EXTRA_INDEX_URL=URL make setup
 
 PYTHON ?= python3
 VENV := .venv

@@ -80,7 +80,7 @@ def _record_failure(folder: RunFolder, error: Exception, shown_later: bool) -> N
 
 
 def _let_sigterm_interrupt() -> None:
-    """Let SIGTERM end a run as Ctrl-C does, so that its summary and writers are closed; Ray's workers have their own."""
+    """Let SIGTERM end a run as Ctrl-C does, so that its summary and writers are closed; Ray has its own way."""
 
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt(f"signal {number}")
