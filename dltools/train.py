@@ -23,6 +23,7 @@ def main() -> None:
         return
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin long while they wait stall a shared machine
     try:
         _hydra_main(arguments)
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -12,18 +11,13 @@ import numpy as np
 from annotated_types import Ge, Interval
 from numpy.typing import NDArray
 
-from dltools.cfgutils import FieldError, PositiveFloat, PositiveInt, Probability, component
+from dltools.cfgutils import FieldError, NonNegativeInt, PositiveInt, component
 from dltools.data.base import SPLITS, Provider, Sample, Split
 from dltools.data.digits import DIGIT_NAMES, load_scans, partition
-
-CORNERS = np.array([[0, 0], [-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64) / 2
-"""The five keypoints in the digit's own frame, whose side is 1 and whose centre is the origin."""
+from dltools.data.placed_digit import INK, PlacedDigit, enlarged, extent
 
 BANDS = {"train": (0.0, 0.7), "val": (0.7, 0.82), "test": (0.82, 1.0)}
 """From where to where in a photograph's width the backgrounds of a split are cut."""
-
-INK = 0.4
-"""Least share of ink, of 1, at which a pixel belongs to a digit."""
 
 
 @component("data", "digit_scenes")
@@ -43,13 +37,13 @@ class DigitScenes(Provider):
     """Least number of digits in a scene."""
     max_digits: PositiveInt = 5
     """Largest number of digits in a scene; fewer where no more find room."""
-    min_scale: PositiveFloat = 18.0
+    min_scale: Annotated[float, Ge(8)] = 18.0
     """Least side of a digit's frame in pixels."""
-    max_scale: PositiveFloat = 30.0
+    max_scale: Annotated[float, Ge(8)] = 30.0
     """Largest side of a digit's frame in pixels."""
     rotation: Annotated[float, Interval(ge=0, le=180)] = 30.0
     """Digits are turned by up to this many degrees to either side."""
-    hidden: Probability = 0.05
+    hidden: Annotated[float, Interval(ge=0, lt=1)] = 0.05
     """Largest share of a digit's ink that later digits may cover."""
     contrast: Annotated[float, Interval(ge=0, le=220)] = 160.0
     """Least distance in RGB of a digit's colour from the mean colour of what lies below it."""
@@ -61,7 +55,7 @@ class DigitScenes(Provider):
     """Number of validation scenes."""
     test_scenes: PositiveInt = 500
     """Number of test scenes."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Decides which scans go to which split, and every scene."""
 
     class_names = DIGIT_NAMES
@@ -73,7 +67,7 @@ class DigitScenes(Provider):
             raise FieldError("max_digits", f"must be at least min_digits = {self.min_digits}, got {self.max_digits}")
         if self.max_scale < self.min_scale:
             raise FieldError("max_scale", f"must be at least min_scale = {self.min_scale}, got {self.max_scale}")
-        diagonal = _extent(self.max_scale, min(self.rotation, 45.0))
+        diagonal = extent(self.max_scale, min(self.rotation, 45.0))
         if diagonal > self.size:
             raise FieldError(
                 "max_scale", f"must let a turned digit fit into size = {self.size}; it takes {diagonal:.0f} pixels"
@@ -117,9 +111,9 @@ class ScenesSplit(Split):
         scenes = self.scenes
         image = _background(rng, BANDS[self.name], scenes.size).astype(np.float32)
         owner = np.full((scenes.size, scenes.size), -1, np.int64)
-        digits: list[_Digit] = []
+        digits: list[PlacedDigit] = []
         for _ in range(rng.integers(scenes.min_digits, scenes.max_digits + 1)):
-            digit = self._placed(rng, owner, digits)
+            digit = self._place(rng, owner, digits)
             if digit is not None:
                 image = self._blend(rng, image, digit.ink)
                 owner[digit.ink > INK] = len(digits)
@@ -133,18 +127,20 @@ class ScenesSplit(Split):
             "keypoints": np.stack([digit.keypoints for digit in digits]),
         }
 
-    def _placed(self, rng: np.random.Generator, owner: NDArray[np.int64], others: list[_Digit]) -> _Digit | None:
+    def _place(
+        self, rng: np.random.Generator, owner: NDArray[np.int64], others: list[PlacedDigit]
+    ) -> PlacedDigit | None:
         """Return a digit at a place where it hides no more of the others than allowed, or None if none is found."""
         scans, labels = load_scans()
         chosen = rng.choice(self._positions)
         scale = rng.uniform(self.scenes.min_scale, self.scenes.max_scale)
         angle = rng.uniform(-self.scenes.rotation, self.scenes.rotation)
-        ink = _enlarged(scans[chosen])
-        margin = _extent(scale, abs(angle)) / 2
+        ink = enlarged(scans[chosen])
+        margin = extent(scale, abs(angle)) / 2
         areas = np.array([other.area for other in others])
         for _ in range(20):
             centre = rng.uniform(margin, self.scenes.size - margin, 2)
-            digit = _Digit.turned(ink, labels[chosen], centre, scale, angle, self.scenes.size)
+            digit = PlacedDigit.at(ink, labels[chosen], centre, scale, angle, self.scenes.size)
             left = np.bincount(owner[(digit.ink <= INK) & (owner >= 0)], minlength=len(others))
             if np.all(left >= (1 - self.scenes.hidden) * areas):
                 return digit
@@ -162,48 +158,12 @@ class ScenesSplit(Split):
         return image * (1 - alpha) + colours[distances.argmax()].astype(np.float32) * alpha
 
 
-@dataclass(frozen=True)
-class _Digit:
-    """A digit at its place: ink (size, size) in 0..1, number of its pixels, keypoints (5, 3) and label."""
-
-    ink: cv2.typing.MatLike
-    area: int
-    keypoints: NDArray[np.float32]
-    label: int
-
-    @classmethod
-    def turned(
-        cls, source: NDArray[np.float32], label: int, centre: NDArray[np.float64], scale: float, angle: float, size: int
-    ) -> _Digit:
-        """Put an enlarged scan at a centre, its frame `scale` wide and turned by `angle` degrees clockwise as seen."""
-        radians = np.deg2rad(angle)
-        turn = scale * np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
-        # From indices of the enlarged scan to indices of the scene; the centre of pixel 0 lies at coordinate 0.5.
-        step = turn / len(source)
-        shift = centre - 0.5 + step @ np.full(2, 0.5 - len(source) / 2)
-        ink = cv2.warpAffine(source, np.column_stack([step, shift]), (size, size), flags=cv2.INTER_LINEAR)
-        points = CORNERS @ turn.T + centre
-        keypoints = np.column_stack([points, np.full(len(points), 2.0)]).astype(np.float32)
-        return cls(ink, int(np.count_nonzero(ink > INK)), keypoints, int(label))
-
-
 @lru_cache(maxsize=1)
 def load_photographs() -> tuple[NDArray[np.uint8], ...]:
     """Return the two photographs, (427, 640, 3) uint8 each."""
     from sklearn.datasets import load_sample_images
 
     return tuple(load_sample_images().images)
-
-
-def _enlarged(scan: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the ink of a scan, 0..1, four times as large."""
-    return np.clip(cv2.resize(scan.astype(np.float32) / 16, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), 0, 1)
-
-
-def _extent(side: float, degrees: float) -> float:
-    """Return the side of the upright square around a turned square."""
-    radians = np.deg2rad(min(degrees, 180 - degrees))
-    return float(side * (np.cos(radians) + np.sin(radians))) if degrees <= 90 else _extent(side, 180 - degrees)
 
 
 def _background(rng: np.random.Generator, band: tuple[float, float], size: int) -> cv2.typing.MatLike:

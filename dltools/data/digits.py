@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Interval
 from numpy.typing import NDArray
 
-from dltools.cfgutils import component
+from dltools.cfgutils import NonNegativeInt, component
 from dltools.data.base import SPLITS, Provider, Sample, Split
 from dltools.data.partition import stratified
 
@@ -33,7 +33,7 @@ class Digits(Provider):
     """Share of each class that goes to the validation split."""
     test_fraction: Annotated[float, Interval(gt=0, lt=0.5)] = 0.2
     """Share of each class that goes to the test split."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Decides which scans go to which split."""
 
     class_names = DIGIT_NAMES

@@ -15,7 +15,7 @@ import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
-from dltools.cfgutils import DataError, component
+from dltools.cfgutils import DataError, NonNegativeInt, component
 from dltools.data.base import Provider, Sample, Split
 from dltools.data.files import missing, stamp
 from dltools.data.partition import stratified
@@ -41,7 +41,7 @@ class Idx(Provider):
     """Names of the classes; empty takes the lines of class_names.txt in root, or else the numbers."""
     val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.05
     """Share of each class of the training files that goes to the validation split."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Decides which images go to the validation split."""
 
     in_channels = 1

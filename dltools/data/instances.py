@@ -26,7 +26,7 @@ class InstanceCrops(Split):
         size: side in pixels that crops are resized to.
     """
 
-    def __init__(self, split: Split, context: float = 1.5, size: int = 48) -> None:
+    def __init__(self, split: Split, context: float = 1.75, size: int = 48) -> None:
         self.split = split
         self.context = context
         self.size = size

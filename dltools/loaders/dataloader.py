@@ -41,6 +41,8 @@ class TorchLoader:
             seed: of the order.
             train: shuffle and leave out an incomplete last batch.
         """
+        if self.num_workers == 0:
+            cv2.setNumThreads(0)  # the cores are torch's while it trains in the same process
         size = len(dataset)  # type: ignore[arg-type]
         batch_size = self.batch_size if train else self.eval_batch_size or self.batch_size
         return DataLoader(

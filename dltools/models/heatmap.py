@@ -23,13 +23,13 @@ class HeatmapNet(Model):
 
     num_keypoints: PositiveInt | None = None
     """Number of joints of an object; None takes it from the data."""
-    width: PositiveInt = 48
+    width: PositiveInt = 24
     """Channels of the first stage; each further stage has twice as many and half the resolution."""
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
+    blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 1])
     """Residual blocks of each stage of the encoder."""
-    stem_stride: PositiveInt = 4
+    stem_stride: PositiveInt = 2
     """Step of the first convolution."""
-    finest: int = 0
+    finest: int = 1
     """Stage at whose resolution the maps are made: 0 for the stem's, 1 for half of it."""
     norm: Norm = Norm.batch
     """Normalisation over the batch, or over groups of channels."""

@@ -23,9 +23,9 @@ class KeypointsPolicy(Policy):
     Each annotated object of an image is a sample: the square around its box, with some context.
     """
 
-    crop: Annotated[int, Ge(8)] = 64
+    crop: Annotated[int, Ge(8)] = 48
     """Side of the square that an object is resized to, in pixels."""
-    context: Annotated[float, Ge(1)] = 1.5
+    context: Annotated[float, Ge(1)] = 1.75
     """Side of the square around an object, in longest sides of its box."""
     sigma: PositiveFloat = 1.5
     """Width of the Gaussian around a point, in pixels of the heat map."""

@@ -1,0 +1,45 @@
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dltools.models.heatmaps import decode_heatmaps, keypoint_heatmaps
+
+
+def test_maps_are_gaussians_around_the_joints():
+    keypoints = torch.tensor([[[13.0, 30.0, 2.0]]])
+    found = keypoint_heatmaps(keypoints, (40, 24), stride=4, sigma=1.5)[0, 0]
+    assert found.shape == (10, 6)
+    for row in range(10):
+        for column in range(6):
+            squared = (column + 0.5 - 13 / 4) ** 2 + (row + 0.5 - 30 / 4) ** 2
+            assert abs(float(found[row, column]) - np.exp(-squared / (2 * 1.5**2))) < 1e-6
+
+
+def test_absent_joints_are_nan_and_the_others_are_not():
+    maps = keypoint_heatmaps(torch.tensor([[[5.0, 5.0, 0.0], [5.0, 5.0, 1.0]]]), (16, 16), stride=4)
+    assert maps[0, 0].isnan().all() and not maps[0, 1].isnan().any()
+
+
+@settings(max_examples=50, deadline=None)
+@given(x=st.floats(8, 40), y=st.floats(8, 40))
+def test_joints_come_back_within_a_fraction_of_a_map_pixel(x, y):
+    maps = keypoint_heatmaps(torch.tensor([[[x, y, 2.0]]]), (48, 48), stride=4, sigma=1.5)
+    found, score = decode_heatmaps(maps, stride=4)
+    assert (found[0, 0] - torch.tensor([x, y])).abs().max() < 0.3 * 4
+    assert 0.8 < float(score) <= 1
+
+
+def test_refinement_comes_nearer_than_the_highest_pixel():
+    rng = np.random.default_rng(0)
+    keypoints = torch.from_numpy(np.concatenate([rng.uniform(10, 38, (50, 2)), np.full((50, 1), 2)], 1)).float()[None]
+    maps = keypoint_heatmaps(keypoints, (48, 48), stride=4, sigma=1.5)
+    errors = [(decode_heatmaps(maps, 4, window)[0] - keypoints[..., :2]).norm(dim=2).mean() for window in (1, 5)]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_joints_at_the_border_stay_inside():
+    maps = torch.zeros(1, 2, 6, 6)
+    maps[0, 0, 0, 0] = maps[0, 1, 5, 5] = 1
+    found, _ = decode_heatmaps(maps, stride=4)
+    assert torch.equal(found, torch.tensor([[[2.0, 2.0], [22.0, 22.0]]]))
