@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dltools.cfgutils.errors import ConfigError
 from dltools.cfgutils.groups import PLURAL
@@ -57,8 +57,7 @@ class Consumer:
             ConfigError: the key has no value.
         """
         self._taken.add(key)
-        value = self._config._get_node(key)
-        if value is None or value._is_missing():
+        if key not in self._config or OmegaConf.is_missing(self._config, key):
             raise ConfigError(f"{key} is missing: nothing chose it. Give it as {key}=...")
         return self._config[key]
 
@@ -76,5 +75,4 @@ class Consumer:
                 )
 
     def _is_empty(self, key: str) -> bool:
-        node = self._config._get_node(key)
-        return node is None or node._is_missing() or not self._config[key]
+        return OmegaConf.is_missing(self._config, key) or self._config[key] in (None, {}, [])

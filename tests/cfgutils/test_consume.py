@@ -10,14 +10,15 @@ from dltools.cfgutils.consume import Consumer, drop_unchosen
 
 
 def test_what_is_taken_is_returned_and_all_taken_is_fine() -> None:
-    root = Consumer(OmegaConf.create({"seed": 3, "writer": {}, "unused": "???"}))
+    root = Consumer(OmegaConf.create({"seed": 3, "writer": {}, "resume": None, "unused": "???"}))
     assert root.take("seed") == 3
+    assert root.take("resume") is None
     assert root.take("writer") == {}
     root.finish()
 
 
 def test_a_key_that_nothing_consumes_is_an_error_with_the_nearest_that_something_does() -> None:
-    root = Consumer(OmegaConf.create({"seed": 3, "sed": 4}))
+    root = Consumer(OmegaConf.create({"seed": 3, "sed": 0}))
     root.take("seed")
     with pytest.raises(ConfigError, match=r"sed is set and nothing consumes it. Did you mean 'seed'"):
         root.finish()
