@@ -49,7 +49,7 @@ def _plain(error: BaseException, whole: BaseException) -> str:
 def _missing_option(error: BaseException, whole: BaseException) -> str:
     assert isinstance(error, MissingConfigException)
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    names = names_of(group) or list(error.options or [])
+    names = sorted({*names_of(group), *(error.options or [])})
     if not group or not names:
         return str(error).partition("\nConfig search path")[0]
     choice = re.match(r"In '(?P<parent>[^']+)'", str(error))
@@ -92,7 +92,8 @@ def _composition(error: BaseException, whole: BaseException) -> str:
             f"{group[1]}: this config chooses no {group[1]}, so there is none to replace. "
             f"Add one with a plus: +{group[1]}=..."
         )
-    return " ".join(text.partition("\nConfig search path")[0].split())
+    hint = " Its first line must be `# @package _global_`." if re.search(r"override '\S+@experiment\.", text) else ""
+    return " ".join(text.partition("\nConfig search path")[0].split()) + hint
 
 
 def _unexpected(error: BaseException) -> str:

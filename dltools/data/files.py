@@ -40,7 +40,7 @@ def missing(path: Path, expected: str) -> DataError:
     names = [entry.name for entry in _entries(path.parent)]
     held = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     return DataError(
-        f"data.root: there is no {path}; expected {expected}. {path.parent} holds {held or 'nothing'}."
+        f"data.root: there is no '{path}'; expected {expected}. '{path.parent}' holds {held or 'nothing'}."
         f"{did_you_mean(path.name, names)}"
     )
 

@@ -24,7 +24,7 @@ class ResNet(Model):
     """Channels of the first stage; each further stage has twice as many and half the resolution."""
     blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
     """Residual blocks of each stage."""
-    stem_stride: PositiveInt = 1
+    stem_stride: PositiveInt = 2
     """Step of the first convolution: 2 for larger images."""
     dropout: Probability = 0.0
     """Share of the pooled features that is dropped in training."""
