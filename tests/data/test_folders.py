@@ -102,7 +102,7 @@ def test_folder_without_images_is_named(masks):
 @pytest.mark.parametrize("provider", [Folder, lambda root: FolderMasks(root=root, class_names=NAMES)])
 def test_missing_split_is_named_with_the_nearest_folder(masks, provider):
     (masks / "test").rename(masks / "tests")
-    with pytest.raises(DataError, match=r"data.root: there is no .*/test; expected .* Did you mean 'tests'"):
+    with pytest.raises(DataError, match=r"data.root: there is no '.*/test'; expected .* Did you mean 'tests'"):
         provider(root=str(masks)).split("test")
 
 
