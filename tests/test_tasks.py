@@ -39,8 +39,10 @@ def test_a_sweep_runs_all_jobs_and_ray_gives_the_same_objectives(tmp_path):
     words = ["-m", "task=segmentation", "loss=dice,dice+focal", "optim.lr=1e-3,3e-4", "debug=fdr", "writer=csv"]
     objectives = {}
     for launcher in ("basic", "ray"):
-        _train(tmp_path, *words, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
-        summaries = [json.loads((tmp_path / launcher / str(job) / "summary.json").read_text()) for job in range(4)]
+        _train(tmp_path, *words, f"hydra/launcher={launcher}", f"hydra.sweep.dir=by_{launcher}")
+        summaries = [
+            json.loads((tmp_path / f"by_{launcher}" / str(job) / "summary.json").read_text()) for job in range(4)
+        ]
         assert [summary["status"] for summary in summaries] == ["finished"] * 4
         objectives[launcher] = [summary["objective"]["value"] for summary in summaries]
     assert objectives["ray"] == objectives["basic"]
