@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dltools.cfgutils import ConfigError
 
@@ -26,3 +31,35 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0].partition(":")[0]
         raise ConfigError(f"device={name} cannot be used here ({reason}). Use device=auto or device=cpu.") from error
     return device
+
+
+def world_size() -> int:
+    """Return the number of ranks: 1 where no process group is."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over all ranks, differentiable; every rank must take part.
+
+    The gradients are summed over the ranks too. A loss that is computed of such sums is the same on each rank, so that
+    each gets the number of ranks times its share of the gradient, and the mean that DistributedDataParallel takes is
+    the gradient of one rank with the whole batch.
+    """
+    return values if world_size() == 1 else _SumOverRanks.apply(values)
+
+
+class _SumOverRanks(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return _all_reduced(values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _all_reduced(gradient)
+
+
+def _all_reduced(values: Tensor) -> Tensor:
+    total = values.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total

@@ -55,6 +55,8 @@ class Provider(ABC):
     """Channels of an image."""
     keypoint_names: Sequence[str] = ()
     """Names of the joints of an object, in order; empty where there are none."""
+    distance_maps: bool = False
+    """Make signed distance maps of the masks in the data pipeline; a field of the providers that have masks."""
 
     def split(self, name: str) -> Split:
         """Return the split of that name.
@@ -90,9 +92,11 @@ class Provider(ABC):
     def fingerprint(self) -> str:
         """Hash of what determines the samples: the fields and the content, or for files their names, sizes and times.
 
-        The place of the files is left out, so that a moved data set keeps its fingerprint.
+        The place of the files is left out, so that a moved data set keeps its fingerprint, and so are distance maps,
+        which are made of the samples.
         """
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "root"}  # type: ignore[arg-type]
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        fields = {name: getattr(self, name) for name in names if name not in ("root", "distance_maps")}
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps([type(self).__qualname__, fields], sort_keys=True).encode())
         for part in self._content():

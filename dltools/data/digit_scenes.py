@@ -57,6 +57,8 @@ class DigitScenes(Provider):
     """Number of test scenes."""
     seed: NonNegativeInt = 0
     """Decides which scans go to which split, and every scene."""
+    distance_maps: bool = False
+    """Make signed distance maps of the masks in the data pipeline, for surface losses."""
 
     class_names = DIGIT_NAMES
     in_channels = 3

@@ -29,6 +29,8 @@ class FolderMasks(Provider):
     """Names of the ids in the masks, in order, the background among them."""
     grey: bool = False
     """Read the images as one channel of grey instead of RGB."""
+    distance_maps: bool = False
+    """Make signed distance maps of the masks in the data pipeline, for surface losses."""
 
     def __post_init__(self) -> None:
         self.in_channels = 1 if self.grey else 3

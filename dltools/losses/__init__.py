@@ -1,26 +1,140 @@
 """Losses. Each is a plain module with keyword arguments: `DiceLoss(ignore_index=255)(logits, target)`."""
 
-from dltools.losses.base import ClassLoss, Loss, Mode
-from dltools.losses.combine import LossSum
-from dltools.losses.detection import GIoULoss
-from dltools.losses.keypoints import HeatmapMSELoss
-from dltools.losses.magnitude import L1Loss, MagnitudeLoss, SmoothL1Loss
-from dltools.losses.probabilistic import BCELoss, CrossEntropyLoss, FocalLoss
-from dltools.losses.segmentation import DiceLoss, RegionLoss
+from dltools.losses.base import (
+    Elements,
+    Loss,
+    Measure,
+    Reduction,
+)
+from dltools.losses.classes import ClassLoss
+from dltools.losses.classification import (
+    AsymmetricLoss,
+    MultilabelSoftMarginLoss,
+    Poly1Loss,
+    SoftMarginLoss,
+)
+from dltools.losses.combine import Balance, LossSum
+from dltools.losses.detection import (
+    AlphaIoULoss,
+    APLoss,
+    BoxLoss,
+    CIoULoss,
+    DIoULoss,
+    DistributionFocalLoss,
+    EIoULoss,
+    GIoULoss,
+    IoULoss,
+    MIoULoss,
+    QualityFocalLoss,
+    SIoULoss,
+)
+from dltools.losses.focal import FocalLoss
+from dltools.losses.keypoints import (
+    AdaptiveWingLoss,
+    FocalHeatmapLoss,
+    HeatmapLoss,
+    HeatmapMSELoss,
+    OKSLoss,
+    RLELoss,
+    WingLoss,
+)
+from dltools.losses.magnitude import (
+    CharbonnierLoss,
+    HuberLoss,
+    L1Loss,
+    LogCoshLoss,
+    MAELoss,
+    MagnitudeLoss,
+    MSELoss,
+    SmoothL1Loss,
+)
+from dltools.losses.probabilistic import (
+    BCELoss,
+    CrossEntropyLoss,
+    KLLoss,
+    NLLLoss,
+)
+from dltools.losses.ramp import Ramp
+from dltools.losses.regions import RegionLoss
+from dltools.losses.segmentation import (
+    BoundaryLoss,
+    DiceLoss,
+    GDiceLoss,
+    HausdorffLoss,
+    JaccardLoss,
+    SqDiceLoss,
+    SqJaccardLoss,
+    Surface2EdgeLoss,
+    SurfaceLoss,
+)
+from dltools.losses.statistical import (
+    F1Loss,
+    FocalTverskyLoss,
+    LovaszLoss,
+    MCCLoss,
+    TverskyLoss,
+)
+from dltools.losses.targets import Mode
 
 __all__ = [
+    "APLoss",
+    "AdaptiveWingLoss",
+    "AlphaIoULoss",
+    "AsymmetricLoss",
     "BCELoss",
+    "Balance",
+    "BoundaryLoss",
+    "BoxLoss",
+    "CIoULoss",
+    "CharbonnierLoss",
     "ClassLoss",
     "CrossEntropyLoss",
+    "DIoULoss",
     "DiceLoss",
+    "DistributionFocalLoss",
+    "EIoULoss",
+    "Elements",
+    "F1Loss",
+    "FocalHeatmapLoss",
     "FocalLoss",
+    "FocalTverskyLoss",
+    "GDiceLoss",
     "GIoULoss",
+    "HausdorffLoss",
+    "HeatmapLoss",
     "HeatmapMSELoss",
+    "HuberLoss",
+    "IoULoss",
+    "JaccardLoss",
+    "KLLoss",
     "L1Loss",
+    "LogCoshLoss",
     "Loss",
     "LossSum",
+    "LovaszLoss",
+    "MAELoss",
+    "MCCLoss",
+    "MIoULoss",
+    "MSELoss",
     "MagnitudeLoss",
+    "Measure",
     "Mode",
+    "MultilabelSoftMarginLoss",
+    "NLLLoss",
+    "OKSLoss",
+    "Poly1Loss",
+    "QualityFocalLoss",
+    "RLELoss",
+    "Ramp",
+    "Reduction",
     "RegionLoss",
+    "SIoULoss",
     "SmoothL1Loss",
+    "SoftMarginLoss",
+    "SqDiceLoss",
+    "SqJaccardLoss",
+    "Surface2EdgeLoss",
+    "SurfaceLoss",
+    "TverskyLoss",
+    "WingLoss",
 ]

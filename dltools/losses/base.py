@@ -1,49 +1,76 @@
-"""The base of every loss: a weighted sum and its weight, divided in one place."""
+"""The base of every loss: weighted values and their weights, divided in one place."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
-from dltools.cfgutils import FieldError
+from dltools.losses.ramp import Ramp, as_ramp
 from dltools.module import ConfigModule
 
 
-class Mode(str, Enum):
-    """What the channels of the logits mean."""
+class Reduction(str, Enum):
+    """How the values of a loss become what it returns."""
 
-    binary = "binary"
-    """One channel: foreground or not (sigmoid)."""
-    multiclass = "multiclass"
-    """C channels of which one holds at each place (softmax)."""
-    multilabel = "multilabel"
-    """C channels that hold or not independently (sigmoid)."""
+    mean = "mean"
+    """Their sum over the sum of their weights."""
+    sum = "sum"
+    """Their sum."""
+    none = "none"
+    """The values themselves; not for training."""
+
+
+class Elements(NamedTuple):
+    """What a loss says of each element: pixel, region, box or joint."""
+
+    value: Tensor
+    """The loss times the weight, exactly 0 where nothing counts; fp32, or fp64 for fp64 inputs."""
+    weight: Tensor | None = None
+    """The weight, of a shape that broadcasts to the values; None is 1 for each."""
+
+
+class Measure(NamedTuple):
+    """A sum and what it weighs, scalars on the device, which add over batches and ranks before anyone divides."""
+
+    total: Tensor
+    weight: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Return total / weight: 0 with zero gradient where nothing counts."""
+        return self.total / self.weight.where(self.weight > 0, 1)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Loss(ConfigModule):
-    """Base of losses: a subclass says what to sum and what the sum weighs, the base divides.
+    """Base of losses: a subclass says what each element costs and weighs, the base sums and divides.
 
-    The mean has one definition for all, `sum(w * valid * loss) / sum(w * valid)`, so that sums and weights can
-    also be added over micro-batches or ranks before anyone divides. Sums are fp32 (fp64 for fp64 inputs),
-    whatever the precision of the inputs.
+    The mean has one definition for all, `sum(w * valid * loss) / sum(w * valid)`. Sums are fp32 (fp64 for fp64
+    inputs), whatever the precision of the inputs.
     """
 
     kind: ClassVar[str] = "classes"
-    """Which of a policy's outputs the loss reads: `classes`, `boxes` or `values`."""
+    """Which of a policy's outputs the loss reads, such as `classes`, `boxes` or `values`."""
+
+    is_nonnegative: ClassVar[bool] = True
+    """Whether the loss is never below 0."""
 
     weight: float = 1.0
     """Weight of this term in the sum of the losses."""
+    ramp: Ramp = field(default_factory=Ramp)
+    """How the weight changes over the training: shape, start, begin, end."""
+    reduction: Reduction = Reduction.mean
+    """Return the weighted mean, the sum, or (outside of a training) the value of each element."""
 
-    def measure(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the loss and the weight of that sum, two scalars on the device of `input`.
+    def __post_init__(self) -> None:
+        """Make the ramp of what a config gives."""
+        self.ramp = as_ramp(self.ramp)
 
-        Where nothing counts, the weight, the sum and its gradient are 0.
+    def elements(self, input: Tensor, target: Tensor) -> Elements:
+        """Return the weighted loss of each element, and the weights.
 
         Raises:
             ValueError: shapes or dtypes are not what this loss takes.
@@ -51,58 +78,43 @@ class Loss(ConfigModule):
         """
         raise NotImplementedError
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean, a scalar on the graph of `input`: 0 with zero gradient where nothing counts."""
-        total, weight = self.measure(input, target)
-        return total / torch.where(weight > 0, weight, 1)
+    def measure(self, *pair: Tensor) -> Measure:
+        """Return the sum of the weighted losses and the sum of the weights.
 
+        Where nothing counts, the weight, the sum and its gradient are 0.
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class ClassLoss(Loss):
-    """Base of losses over class scores: places can be ignored, classes can be weighted."""
-
-    ignore_index: int | None = None
-    """Target value whose places are left out as if they were cut away; None leaves out nothing."""
-    class_weight: list[float] | None = None
-    """Weight of each class, one for each channel; None weighs all alike."""
-
-    def __post_init__(self) -> None:
-        """Check the class weights and make their buffer."""
-        self._keep_per_channel("class_weight")
-
-    def per_channel(self, field: str, like: Tensor) -> Tensor | None:
-        """Return a field of one value a channel as (C,) in the dtype of `like` (N, C, *spatial), None where it is None.
-
-        Raises:
-            FieldError: there is not one value for each of the C channels.
+        Args:
+            *pair: what `elements` takes: input, target and what else it may need.
         """
-        values = self._buffers[f"_{field}"]
-        if values is None:
-            return None
-        if len(values) != like.shape[1]:
-            raise FieldError(field, f"must have {like.shape[1]} values, one a channel, got {len(values)}")
-        return values.to(like.dtype)
+        return summed(self.elements(*pair))
 
-    def _keep_per_channel(self, field: str) -> None:
-        """Check a field of one value a channel and make its buffer, which moves with the module and is not saved."""
-        values = getattr(self, field)
-        if values is not None and not (sum(values) > 0 and all(0 <= value < math.inf for value in values)):
-            raise FieldError(field, f"must be finite, not negative and not all zero, got {list(values)}")
-        buffer = None if values is None else torch.tensor(values, dtype=torch.float32)
-        self.register_buffer(f"_{field}", buffer, persistent=False)
+    def forward(self, *pair: Tensor) -> Tensor:
+        """Return the mean or the sum, a scalar on the graph of the input, or the value of each element.
 
-    def _refuse_class_weight(self, instead: str) -> None:
-        """Refuse class weights where they would cancel out: with a single channel."""
-        if self.class_weight is not None:
-            raise FieldError("class_weight", f"must be None in mode binary, where it cancels out; {instead}")
+        Args:
+            *pair: what `elements` takes: input, target and what else it may need.
+        """
+        if self.reduction is Reduction.none:
+            return self.elements(*pair).value
+        return self.reduce(self.measure(*pair))
+
+    def reduce(self, measure: Measure) -> Tensor:
+        """Return the mean or the sum."""
+        return measure.total if self.reduction is Reduction.sum else measure.mean
 
 
-def weighted_sum(loss: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return `sum(weight * loss)` and `sum(weight)`; a weight of None counts every element as 1.
-
-    The weight may be boolean, and of any shape that broadcasts to the loss.
-    """
+def summed(elements: Elements) -> Measure:
+    """Return the sums of values and weights."""
+    value, weight = elements
     if weight is None:
-        return loss.sum(), loss.new_full((), loss.numel())
-    weight = weight.to(loss.dtype).expand_as(loss)
-    return (loss * weight).sum(), weight.sum()
+        return Measure(value.sum(), value.new_full((), value.numel()))
+    repeats = value.numel() // max(weight.numel(), 1)
+    return Measure(value.sum(), weight.to(value.dtype).sum() * repeats)
+
+
+def weighted(loss: Tensor, weight: Tensor | None) -> Elements:
+    """Multiply losses by weights, which may be boolean and broadcast to them; None counts each as 1."""
+    if weight is None:
+        return Elements(loss)
+    weight = weight.to(loss.dtype)
+    return Elements(loss * weight, weight)

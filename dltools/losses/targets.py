@@ -1,93 +1,112 @@
-"""Pairs of logits and targets: shapes checked, ignored places masked, precision raised."""
+"""Scores and targets that belong together: shapes checked, precision raised, ignored places told apart."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dltools.cfgutils import DataError
-from dltools.losses.base import Mode
+
+
+class Mode(str, Enum):
+    """What the channels of the logits mean."""
+
+    binary = "binary"
+    """One channel: foreground or not (sigmoid)."""
+    multiclass = "multiclass"
+    """C channels of which one holds at each place (softmax)."""
+    multilabel = "multilabel"
+    """C channels that hold or not independently (sigmoid)."""
 
 
 class Pair(NamedTuple):
-    """Logits and targets that agree, with harmless values where nothing counts."""
+    """Logits and targets that agree."""
 
     logits: Tensor
-    """(N, C, *spatial), fp32 or fp64."""
+    """(N, C, *spatial), floating."""
     target: Tensor
-    """(N, *spatial) int64 class ids, or (N, C, *spatial) values in 0..1 in the dtype of the logits."""
+    """(N, *spatial) int64 class ids, or (N, C, *spatial) values in 0..1 in fp32 at least; 0 at ignored places."""
     valid: Tensor | None
     """Boolean in the shape of the target; None where everything counts."""
 
 
-def class_pair(input: Tensor, target: Tensor, ignore_index: int | None) -> Pair:
+def id_pair(logits: Tensor, target: Tensor, ignore_index: int | None) -> Pair:
     """Pair multiclass logits (N, C, *spatial) with class ids (N, *spatial) or (N, 1, *spatial) of any integer dtype.
 
-    At ignored places the logits and ids become 0 and the gradient exactly 0, whatever the logits were.
+    The logits are left as they are, at ignored places too.
 
     Raises:
         ValueError: shapes or dtypes do not fit.
         DataError: a class id is neither in 0..C-1 nor ignored.
     """
-    logits = raised(input)
-    spatial = input.shape[2:]
-    if input.dim() == target.dim() and target.shape[1:2] == (1,):
-        target = target.squeeze(1)
-    if input.dim() < 2 or input.shape[1] < 2 or target.shape != input.shape[:1] + spatial or not _holds_ids(target):
+    check_floating(logits)
+    ids = target.squeeze(1) if logits.dim() == target.dim() and target.shape[1:2] == (1,) else target
+    if logits.dim() < 2 or logits.shape[1] < 2 or ids.shape != logits.shape[:1] + logits.shape[2:] or not _are_ids(ids):
         rule = "multiclass takes input (N, C, *spatial) with C > 1 and integer target (N, *spatial)"
-        raise _misfit(rule, input, target)
-    ids, valid = target.long(), None
-    if ignore_index is not None:
-        valid = ids != ignore_index
-        ids = torch.where(valid, ids, 0)
-        logits = torch.where(valid.unsqueeze(1), logits, 0)
-    classes, highest = input.shape[1], input.shape[1] - 1
-    _check_range(ids, highest, f"class id must be in 0..{highest} ({classes} classes, ignore_index {ignore_index})")
-    return Pair(logits, ids, valid)
+        raise misfit(rule, logits, target)
+    return Pair(logits, *_checked_ids(ids, logits.shape[1], ignore_index))
 
 
-def label_pair(input: Tensor, target: Tensor, mode: Mode, ignore_index: int | None, fill: float = 0.0) -> Pair:
+def label_pair(logits: Tensor, target: Tensor, mode: Mode, ignore_index: int | None) -> Pair:
     """Pair sigmoid logits with targets in 0..1, hard or soft, of any dtype.
 
-    Mode multilabel takes both as (N, C, *spatial). Mode binary takes input (N, 1, *spatial), or without the channel
-    (N,) and (N, H, W), and a target with or without its channel. At ignored places the logits become `fill`, the
-    target 0 and the gradient exactly 0.
+    Mode multilabel takes both as (N, C, *spatial), or class ids (N, *spatial) of which each stands for the one label
+    that holds. Mode binary takes input (N, 1, *spatial), or without the channel (N,) and (N, H, W), and a target with
+    or without its channel. The logits are left as they are, at ignored places too.
 
     Raises:
         ValueError: shapes or dtypes do not fit.
         DataError: a target is neither in 0..1 nor ignored.
     """
-    logits, values = raised(input), target
+    check_floating(logits)
+    given, values = logits, target
     if mode is Mode.binary:
         bare = logits.dim() == 1 or (logits.dim() == 3 and logits.shape[1] != 1)
         logits = logits.unsqueeze(1) if bare else logits
         values = values.unsqueeze(1) if values.dim() == logits.dim() - 1 else values
+    elif logits.dim() == target.dim() + 1 and target.shape == logits.shape[:1] + logits.shape[2:] and _are_ids(target):
+        return _of_ids(logits, target, ignore_index)
     if logits.shape != values.shape or logits.dim() < 2 or (mode is Mode.binary and logits.shape[1] != 1):
-        raise _misfit(_LABEL_SHAPES[mode], input, target)
-    values, valid = values.to(logits.dtype), None
+        raise misfit(_LABEL_SHAPES[mode], given, target)
+    logits, valid = raised(logits), None
+    values = values.to(logits.dtype)
     if ignore_index is not None:
         valid = values != ignore_index
         values = torch.where(valid, values, 0)
-        logits = torch.where(valid, logits, fill)
     _check_range(values, 1, f"target must be in 0..1 in mode {mode.value} (ignore_index {ignore_index})")
     return Pair(logits, values, valid)
 
 
-def soft_pair(input: Tensor, target: Tensor) -> Pair:
+def soft_pair(logits: Tensor, target: Tensor, ignore_index: int | None) -> Pair:
     """Pair multiclass logits with class probabilities of the same shape (N, C, *spatial), as mixup makes them.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, or something is to be ignored.
         DataError: a probability is not in 0..1.
     """
-    logits = raised(input)
-    if input.dim() < 2 or input.shape[1] < 2 or target.shape != input.shape:
-        raise _misfit("class probabilities have the shape of the input, (N, C, *spatial) with C > 1", input, target)
-    values = target.to(logits.dtype)
+    check_floating(logits)
+    if logits.dim() < 2 or logits.shape[1] < 2 or target.shape != logits.shape:
+        raise misfit("class probabilities have the shape of the input, (N, C, *spatial) with C > 1", logits, target)
+    if ignore_index is not None:
+        raise ValueError(f"ignore_index {ignore_index} needs class ids, got a target of {target.dtype}")
+    values = raised(target)
     _check_range(values, 1, "class probabilities must be in 0..1")
-    return Pair(logits, values, None)
+    return Pair(raised(logits), values.to(raised(logits).dtype), None)
+
+
+def of_probabilities(pair: Pair, mode: Mode) -> Pair:
+    """Return a pair of probabilities with logits in their place, whose softmax or sigmoid they are."""
+    values, valid = raised(pair.logits), pair.valid
+    if valid is not None:
+        values = torch.where(valid if valid.dim() == values.dim() else valid.unsqueeze(1), values, 0.5)
+    tiny = torch.finfo(values.dtype).tiny
+    logits = values.clamp(min=tiny).log()
+    if mode is not Mode.multiclass:
+        logits = logits - (1 - values).clamp(min=tiny).log()
+    return pair._replace(logits=logits)
 
 
 def raised(input: Tensor) -> Tensor:
@@ -96,24 +115,55 @@ def raised(input: Tensor) -> Tensor:
     Raises:
         ValueError: the tensor is not floating.
     """
-    if not input.is_floating_point():
-        raise ValueError(f"input must be floating, got {input.dtype} of shape {tuple(input.shape)}")
+    check_floating(input)
     return input if input.dtype == torch.float64 else input.float()
 
 
+def check_floating(input: Tensor) -> None:
+    """Refuse what is not floating.
+
+    Raises:
+        ValueError: naming dtype and shape.
+    """
+    if not input.is_floating_point():
+        raise ValueError(f"input must be floating, got {input.dtype} of shape {tuple(input.shape)}")
+
+
+def misfit(rule: str, input: Tensor, target: Tensor) -> ValueError:
+    """Return the error that tells a rule of shapes and what was given instead."""
+    return ValueError(f"{rule}; got input {tuple(input.shape)} and target {tuple(target.shape)} {target.dtype}")
+
+
 _LABEL_SHAPES = {
-    Mode.binary: "binary takes input (N, 1, *spatial), (N, H, W) or (N,), and a target of the same places",
-    Mode.multilabel: "multilabel takes input (N, C, *spatial) and target (N, C, *spatial)",
+    Mode.binary: "binary takes input (N, 1, *spatial), (N, H, W) or (N,), and a target of the same places "
+    "(for C channels set mode=multilabel)",
+    Mode.multilabel: "multilabel takes input (N, C, *spatial) and target (N, C, *spatial), or class ids (N, *spatial)",
 }
 
 
-def _holds_ids(target: Tensor) -> bool:
+def _are_ids(target: Tensor) -> bool:
     return not (target.is_floating_point() or target.is_complex())
 
 
-def _misfit(rule: str, input: Tensor, target: Tensor) -> ValueError:
-    shapes = f"input {tuple(input.shape)} and target {tuple(target.shape)} {target.dtype}"
-    return ValueError(f"{rule}; got {shapes}")
+def _checked_ids(target: Tensor, classes: int, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
+    """Return int64 class ids, 0 where they are ignored, and where they are not."""
+    ids, valid = target.long(), None
+    if ignore_index is not None:
+        valid = ids != ignore_index
+        ids = torch.where(valid, ids, 0)
+    rule = f"class id must be in 0..{classes - 1} ({classes} classes, ignore_index {ignore_index})"
+    _check_range(ids, classes - 1, rule)
+    return ids, valid
+
+
+def _of_ids(logits: Tensor, target: Tensor, ignore_index: int | None) -> Pair:
+    ids, valid = _checked_ids(target, logits.shape[1], ignore_index)
+    logits = raised(logits)
+    values = torch.zeros_like(logits).scatter_(1, ids.unsqueeze(1), 1)
+    if valid is not None:
+        valid = valid.unsqueeze(1).expand_as(logits)
+        values = torch.where(valid, values, 0)
+    return Pair(logits, values, valid)
 
 
 def _check_range(values: Tensor, highest: int, rule: str) -> None:

@@ -8,10 +8,10 @@ from dataclasses import field
 import torch
 from torch import Tensor, nn
 
-from dltools.cfgutils import FieldError, PositiveInt, component
+from dltools.cfgutils import FieldError, NonNegativeInt, PositiveInt, component
 from dltools.models.base import Model
 from dltools.models.blocks import Answer, ConvNormAct, Decoder, Encoder, Norm
-from dltools.models.points import make_points
+from dltools.models.points import expected_sides, make_points
 from dltools.models.resnet import check_blocks
 
 
@@ -21,8 +21,10 @@ class FCOS(Model):
 
     Maps (B, in_channels, H, W) to `logits` (B, P, num_classes), `boxes` (B, P, 4) as x1, y1, x2, y2 in pixels, and
     `points` (P, 3): x, y and stride in pixels. Goes with losses of kind `classes` and `boxes`, such as `focal+giou`.
+    With bins, also `distances` (B, P, 4, bins + 1): logits of the distribution of each side, whose mean makes the
+    boxes; goes with `quality_focal+giou+distribution_focal`.
 
-    Tian et al. 2019, arXiv:1904.01355; the branch of centre-ness is left out.
+    Tian et al. 2019, arXiv:1904.01355; the branch of centre-ness is left out. Bins: Li et al. 2020, arXiv:2006.04388.
     """
 
     num_classes: PositiveInt | None = None
@@ -39,6 +41,8 @@ class FCOS(Model):
     """Channels of the pyramid and the heads."""
     head_depth: PositiveInt = 1
     """Convolutions of each head before its answer."""
+    bins: NonNegativeInt = 0
+    """Tell each side as a distribution over 0..bins strides, the furthest that it can be; 0 tells it directly."""
     norm: Norm = Norm.batch
     """Normalisation of the backbone; the heads, which all levels share, are normalised over groups."""
 
@@ -54,20 +58,28 @@ class FCOS(Model):
             ConvNormAct(width, self.head_width, self.norm, kernel=1) for width in widths[-self.levels :]
         )
         self.classes = _head(self.head_width, self.head_depth, self.given("num_classes"), bias=_rare(0.01))
-        self.sides = _head(self.head_width, self.head_depth, 4, bias=1.0)
+        self.sides = _head(self.head_width, self.head_depth, 4 * (self.bins + 1), bias=1.0)
         self.init_weights()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Map (B, in_channels, H, W) to `logits` (B, P, num_classes), `boxes` (B, P, 4) and `points` (P, 3)."""
+        """Map (B, in_channels, H, W) to `logits`, `boxes`, `points` and, with bins, `distances`."""
         features = self.decoder(self.encoder(image)[-self.levels :])
         levels = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
         points = make_points([(level.shape[2], level.shape[3]) for level in levels], self.strides, image)
         logits = torch.cat([_rows(self.classes(level)) for level in levels], dim=1)
+        answers = torch.cat([_rows(self.sides(level)) for level in levels], dim=1).float()
+        if self.bins:
+            distances = answers.unflatten(2, (4, self.bins + 1))
+            return {"logits": logits, **_boxes(points, expected_sides(distances)), "distances": distances}
         # Distances in strides, positive and bounded: e^6 strides are more than any image.
-        sides = torch.cat([_rows(self.sides(level)) for level in levels], dim=1).float().clamp(max=6).exp()
-        sides = sides * points[:, 2:]
-        boxes = torch.cat([points[:, :2] - sides[..., :2], points[:, :2] + sides[..., 2:]], dim=2)
-        return {"logits": logits, "boxes": boxes, "points": points}
+        return {"logits": logits, **_boxes(points, answers.clamp(max=6).exp())}
+
+
+def _boxes(points: Tensor, sides: Tensor) -> dict[str, Tensor]:
+    """Return `boxes` (B, P, 4) from distances of their sides in strides, and `points` (P, 3)."""
+    sides = sides * points[:, 2:]
+    boxes = torch.cat([points[:, :2] - sides[..., :2], points[:, :2] + sides[..., 2:]], dim=2)
+    return {"boxes": boxes, "points": points}
 
 
 def _head(width: int, depth: int, outputs: int, bias: float) -> nn.Sequential:

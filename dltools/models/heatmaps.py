@@ -31,6 +31,29 @@ def keypoint_heatmaps(keypoints: Tensor, size: tuple[int, int], stride: int, sig
     return maps.masked_fill((visibility == 0)[..., None], torch.nan)
 
 
+def soft_argmax(heatmaps: Tensor, stride: int, temperature: float = 0.06) -> tuple[Tensor, Tensor]:
+    """Read joints so that a loss of points can train the maps: mean and spread of softmax(map / temperature).
+
+    The temperature is in heights of the maps: at 0.06, a map that is right for `keypoint_heatmaps`, with a peak of 1,
+    has its mean at the joint and next to nothing of the background in it. Sun et al. 2018 (integral regression),
+    arXiv:1711.08229, eq. 2.
+
+    Args:
+        heatmaps: (B, K, h, w).
+        stride: pixels of the crop for each pixel of the maps.
+        temperature: difference in height that makes a pixel e times as likely, above 0.
+
+    Returns:
+        Joints (B, K, 2) as x, y in pixels of the crop, and their standard deviations (B, K, 2), in which each pixel
+        of the maps counts as a square and not as a point, so that they are never 0; in fp32 at least.
+    """
+    heatmaps = heatmaps if heatmaps.dtype == torch.float64 else heatmaps.float()
+    likely = (heatmaps.flatten(2) / temperature).softmax(2).view_as(heatmaps)
+    along_x, along_y = _moments(likely.sum(2)), _moments(likely.sum(3))
+    mean, variance = (torch.stack(pair, dim=2) for pair in zip(along_x, along_y, strict=True))
+    return mean * stride, (variance + 1 / 12).sqrt() * stride
+
+
 @torch.no_grad()
 def decode_heatmaps(heatmaps: Tensor, stride: int, window: int = 5) -> tuple[Tensor, Tensor]:
     """Find the joints: the highest pixel of each map, moved to the centre of mass of the window around it.
@@ -57,3 +80,10 @@ def decode_heatmaps(heatmaps: Tensor, stride: int, window: int = 5) -> tuple[Ten
     x = column + 0.5 + (mass.sum(2) * steps).sum(2) / total
     y = row + 0.5 + (mass.sum(3) * steps).sum(2) / total
     return torch.stack([x, y], dim=2) * stride, scores
+
+
+def _moments(likely: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of the centres of n cells (..., n) that are that likely, as (...)."""
+    centres = torch.arange(likely.shape[-1], device=likely.device, dtype=likely.dtype) + 0.5
+    mean = (likely * centres).sum(-1)
+    return mean, (likely * (centres - mean.unsqueeze(-1)).square()).sum(-1)

@@ -71,6 +71,27 @@ def assign(
     return Assignment(classes, positive, targets)
 
 
+def expected_sides(distances: Tensor) -> Tensor:
+    """Return the mean of distributions over 0..n strides: logits (*, n + 1) to (*).
+
+    Li et al. 2020, arXiv:2006.04388, eq. 5.
+    """
+    share = distances.softmax(-1)
+    # Not a matrix product, which autocast would round.
+    return (share * torch.arange(share.shape[-1], device=share.device)).sum(-1)
+
+
+def sides_from(points: Tensor, boxes: Tensor) -> Tensor:
+    """Return how far the left, top, right and bottom sides of boxes are from their points, in strides, (Q, 4).
+
+    Args:
+        points: (Q, 3) x, y and stride in pixels.
+        boxes: (Q, 4) as x1, y1, x2, y2 in pixels.
+    """
+    place, stride = points[:, :2], points[:, 2:]
+    return torch.cat([place - boxes[:, :2], boxes[:, 2:] - place], dim=1) / stride
+
+
 @torch.no_grad()
 def decode(
     outputs: dict[str, Tensor], score_threshold: float = 0.05, max_detections: int = 100, nms_iou: float = 0.5

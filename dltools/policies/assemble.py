@@ -43,7 +43,7 @@ def assemble(
     augs = build(root.take("augs"), "augs", **facts)
     loader = build(root.take("loader"), "loader")
     model = build(root.take("model"), "model", **facts).to(device)
-    loss = LossSum(build(root.take("loss"), "loss", **facts)).to(device)
+    loss = LossSum(build(root.take("loss"), "loss", **facts), policy.balance).to(device)
     metrics = MetricSet(build(root.take("metric"), "metric", **facts)).to(device)
     param_groups = build(root.take("param_groups"), "param_groups")
     job = Job(
@@ -56,7 +56,7 @@ def assemble(
         loss=loss,
         metrics=metrics,
         objective=build(root.take("objective"), "objective"),
-        optimizer=build(root.take("optim"), "optim", params=param_groups(model)),
+        optimizer=build(root.take("optim"), "optim", params=[*param_groups(model), *_learned_by(loss)]),
         schedule=build(root.take("scheduler"), "scheduler"),
         chain=Chain(build(root.take("handler"), "handler"), device, folder.path),
         hub=Hub(build(root.take("writer"), "writer")),
@@ -71,3 +71,9 @@ def assemble(
         root.take(informative)
     root.finish()
     return policy, job
+
+
+def _learned_by(loss: LossSum) -> list[dict[str, Any]]:
+    """Return the param group of what losses learn themselves, which does not decay; none where they learn nothing."""
+    parameters = list(loss.named_parameters(prefix="loss"))
+    return [{"name": "loss", "params": parameters, "weight_decay": 0.0}] if parameters else []

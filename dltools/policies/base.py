@@ -15,31 +15,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from dltools.augs.collate import collate
 from dltools.cfgutils import DataError, PositiveInt, TrainingError
 from dltools.cfgutils.timeunit import TimeUnit
 from dltools.data.base import Provider
 from dltools.handlers.checkpoint import load_checkpoint, save_checkpoint
+from dltools.losses import Balance, Measure
+from dltools.losses.combine import total_of
+from dltools.meter import Meter
 from dltools.policies.checkpoints import find_checkpoint, load_run, save_run
 from dltools.policies.gallery import Gallery
 from dltools.policies.job import Job
-from dltools.policies.meter import Meter
 from dltools.policies.state import RunState, summarize
 from dltools.writers import Progress, Record, RunInfo
 
 Batch = dict[str, Any]
-Pairs = dict[str, tuple[Any, Any]]
+Pairs = dict[str, tuple[Any, ...]]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Policy(ABC):
     """A whole training script: fit, evaluate, test, predict."""
+
+    offers: ClassVar[tuple[str, ...]] = ()
+    """Kinds of output that `losses` gives; those that no loss of a run reads need not be made."""
 
     epochs: PositiveInt = 10
     """Passes over the training samples."""
@@ -55,6 +60,8 @@ class Policy(ABC):
     """Test on this many batches; None takes all."""
     overfit: bool = False
     """Train on the first `limit_train` batches without augmentation and validate on the same ones."""
+    balance: Balance = Balance.none
+    """Weigh the terms of the loss by their weights alone (none), or by learned variances too (uncertainty)."""
     test: bool = True
     """Evaluate the best weights on the test split at the end."""
 
@@ -72,7 +79,7 @@ class Policy(ABC):
 
     @abstractmethod
     def losses(self, output: Any, batch: Batch) -> Pairs:
-        """Return (input, target) for each kind of loss that the task offers."""
+        """Return (input, target), and what else such losses take, for each kind that the task offers."""
 
     @abstractmethod
     def measures(self, output: Any, batch: Batch) -> Pairs:
@@ -90,6 +97,10 @@ class Policy(ABC):
         """Return the samples that the task trains on, made of a provider's."""
         return split
 
+    def complete(self, samples: Dataset[Any]) -> Dataset[Any]:
+        """Return what is loaded, made of the augmented samples."""
+        return samples
+
     def run(self, job: Job) -> float:
         """Fit, test the best weights, and return the objective of the best epoch (NaN if there is none).
 
@@ -100,6 +111,9 @@ class Policy(ABC):
         self.gallery = Gallery(job.visualizers, job.hub, self.names(job.data))
         steps = self._length(self._loader("train"), self.limit_train)
         self.steps = steps, self.epochs * steps
+        if self.offers:
+            job.loss.check_offer(self.offers)
+        job.loss.schedule(*self.steps)
         self.scheduler = job.schedule.attach(job.optimizer, self.epochs * steps, steps)
         checkpoint = find_checkpoint(job.resume, job.folder)
         self.state = RunState() if checkpoint is None else load_run(job, self.scheduler, checkpoint)
@@ -154,7 +168,7 @@ class Policy(ABC):
         log_every = max(1, TimeUnit.parse(self.log_every, "log_every").steps(*self.steps))
         meter, samples = Meter(), 0
         for position, batch in enumerate(self._batches(loader, self.limit_train), start=1):
-            meter.add(self.train_step(batch), len(batch["image"]))
+            meter.add(self.train_step(batch))
             self.state.step += 1
             samples += len(batch["image"])
             if position % log_every == 0 or position == steps:
@@ -166,17 +180,17 @@ class Policy(ABC):
         self.state.spend("train", started)
         return record
 
-    def train_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Learn from one batch and return its scalars, still on the device."""
+    def train_step(self, batch: Batch) -> dict[str, Tensor | Measure]:
+        """Learn from one batch and return what it measured, still on the device."""
         job = self.job
         with job.chain.forward():
             output = job.model(job.augs.normalize(batch["image"]))
             if self.state.step == 0:
                 self.check(output, batch)
-            loss, terms = job.loss(self.losses(output, batch))
+            loss, terms = job.loss(self.losses(output, batch), self.state.step)
         values = job.chain.update(loss, job.model, job.optimizer)
         self.scheduler.step()
-        return {"loss": loss.detach(), **_terms(terms), **values}
+        return {**terms, **values}
 
     @torch.inference_mode()
     def evaluate(self, stage: str) -> dict[str, float]:
@@ -195,15 +209,15 @@ class Policy(ABC):
         for position, batch in enumerate(self._batches(loader, limit), start=1):
             with job.chain.forward():
                 output = job.model(job.augs.normalize(batch["image"]))
-                loss, terms = job.loss(self.losses(output, batch))
-            meter.add({"loss": loss, **_terms(terms)}, len(batch["image"]))
+                _, terms = job.loss(self.losses(output, batch), self.state.step)
+            meter.add(terms)
             job.metrics.update(self.measures(output, batch))
             if self.gallery.wants_more():
                 self.gallery.add(batch["image"], self.truths(batch), self.predictions(output), batch["index"].tolist())
             job.hub.progress(Progress(self.state.epoch, self.epochs, position, length, stage))
         self.state.spend(stage, started)
         self.gallery.draw(stage, self.state.step)
-        return {f"{stage}/{name}": value for name, value in (meter.compute() | job.metrics.compute()).items()}
+        return {f"{stage}/{name}": value for name, value in (total_of(meter.compute()) | job.metrics.compute()).items()}
 
     def finish(self) -> None:
         """Write the deployable weights of the best epoch, and test them."""
@@ -239,7 +253,7 @@ class Policy(ABC):
             raise DataError(f"The {stage} split of the data is empty.")
         train = stage == "train"
         dataset = job.augs.dataset(split, "train" if train and not self.overfit else "eval", job.data_seed)
-        return job.loader.loader(dataset, collate, job.data_seed, train)
+        return job.loader.loader(self.complete(dataset), collate, job.data_seed, train)
 
     def _batches(self, loader: DataLoader[Any], limit: int | None) -> Iterator[Batch]:
         for batch in islice(loader, limit):
@@ -250,16 +264,15 @@ class Policy(ABC):
         return len(loader) if limit is None else min(limit, len(loader))
 
     def _train_record(self, meter: Meter, epoch: int, speed: float) -> Record:
-        """Read the meter; a value that is not finite ends the run with its name."""
-        means = meter.compute()
-        for name, value in means.items():
-            if name.startswith("loss") and not math.isfinite(value):
-                terms = {term: number for term, number in means.items() if term.startswith("loss/")}
-                raise TrainingError(
-                    f"train/{name} is {value} at step {self.state.step} of epoch {epoch + 1}; the terms are "
-                    f"{', '.join(f'{term} = {number:.4g}' for term, number in terms.items())}. A lower optim.lr, "
-                    "a longer scheduler.warmup or handler=clip usually help."
-                )
+        """Read the meter; a loss that is not finite ends the run with the names of its terms."""
+        means = total_of(meter.compute())
+        terms = {name: value for name, value in means.items() if name.startswith("loss/")}
+        if not math.isfinite(sum(terms.values()) + means.get("loss", 0.0)):
+            told = ", ".join(f"{name.replace('/', '.')} = {value:.4g}" for name, value in terms.items())
+            raise TrainingError(
+                f"train/loss is {means['loss']} at step {self.state.step} of epoch {epoch + 1}: {told}. "
+                "A lower optim.lr, a longer scheduler.warmup or handler=clip usually help."
+            )
         means["lr"] = self.job.optimizer.param_groups[0]["lr"]
         metrics = {f"train/{name}": value for name, value in means.items()}
         return Record(self.state.step, epoch + 1, metrics, {"samples/s": speed})
@@ -271,10 +284,6 @@ class Policy(ABC):
             return False
         self.state.best, self.state.best_epoch, self.state.best_metrics = value, self.state.epoch, dict(metrics)
         return True
-
-
-def _terms(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"loss/{name}": value for name, value in terms.items()}
 
 
 def _to(value: Any, device: torch.device) -> Any:

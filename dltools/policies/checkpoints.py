@@ -21,6 +21,7 @@ def save_run(job: Job, state: RunState, scheduler: LRScheduler, is_best: bool) -
         {
             "run": state.state_dict(),
             "model": job.model.state_dict(),
+            "loss": job.loss.state_dict(),
             "optimizer": job.optimizer.state_dict(),
             "scheduler": scheduler.state_dict(),
             "handlers": job.chain.state_dict(),
@@ -60,6 +61,7 @@ def load_run(job: Job, scheduler: LRScheduler, checkpoint: Path) -> RunState:
     saved = load_checkpoint(checkpoint, job.device)
     try:
         job.model.load_state_dict(saved["model"])
+        job.loss.load_state_dict(saved["loss"])
         job.optimizer.load_state_dict(saved["optimizer"])
         scheduler.load_state_dict(saved["scheduler"])
         job.chain.load_state_dict(saved["handlers"])

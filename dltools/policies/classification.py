@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from dltools.policies.checks import expect_tensor
 @component("policy", "classification")
 class ClassificationPolicy(Policy):
     """One label for each image: images (B, C, H, W) to logits (B, num_classes)."""
+
+    offers: ClassVar[tuple[str, ...]] = ("classes",)
 
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count the labels."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from dltools.cfgutils import PositiveFloat, PositiveInt, Probability, component
+from dltools.cfgutils import ConfigError, PositiveFloat, PositiveInt, Probability, component
 from dltools.data.base import Provider
-from dltools.models.points import assign, decode
+from dltools.losses.detection import BoxPair
+from dltools.models.points import assign, decode, sides_from
 from dltools.policies.base import Batch, Pairs, Policy
 from dltools.policies.checks import expect_keys, expect_tensor
 
@@ -17,8 +18,15 @@ from dltools.policies.checks import expect_keys, expect_tensor
 class DetectionPolicy(Policy):
     """Boxes and labels of objects: images to a dict of `logits` (B, P, C), `boxes` (B, P, 4) and `points` (P, 3).
 
-    Boxes are x1, y1, x2, y2 in pixels; points are x, y and stride in pixels.
+    Boxes are x1, y1, x2, y2 in pixels; points are x, y and stride in pixels. A model may also give `distances`
+    (B, P, 4, n + 1): logits of the distribution of each side's distance over 0..n strides.
+
+    What losses may read: `classes` of all points, `boxes` (also as `values`) of those that stand for an object,
+    `labelled_boxes` with their labels, `quality` as classes of which the true one is worth the IoU of the predicted
+    box, and `distances` of their sides.
     """
+
+    offers: ClassVar[tuple[str, ...]] = ("classes", "boxes", "labelled_boxes", "values", "quality", "distances")
 
     radius: PositiveFloat = 1.5
     """How far from an object's centre, in strides, points are trained to find it."""
@@ -52,9 +60,20 @@ class DetectionPolicy(Policy):
     def losses(self, output: Any, batch: Batch) -> Pairs:
         """Compare every point's classes, and the boxes of the points that stand for an object."""
         wanted = assign(output["points"], batch["boxes"], batch["labels"], self.job.data.num_classes, self.radius)
-        boxes = output["boxes"][wanted.positive], wanted.boxes[wanted.positive]
-        classes = output["logits"].flatten(0, 1), wanted.classes.flatten(0, 1)
-        return {"classes": classes, "boxes": boxes, "values": boxes}
+        positive = wanted.positive.flatten().nonzero().squeeze(1)
+        logits, truth = output["logits"].flatten(0, 1), wanted.classes.flatten(0, 1)
+        boxes = output["boxes"].flatten(0, 1)[positive], wanted.boxes.flatten(0, 1)[positive]
+        pairs: Pairs = {"classes": (logits, truth), "boxes": boxes, "values": boxes}
+        kinds = self.job.loss.kinds
+        if "labelled_boxes" in kinds:
+            pairs["labelled_boxes"] = (*boxes, truth[positive].argmax(1))
+        if "quality" in kinds:
+            overlap = BoxPair(*boxes).iou.detach().to(truth.dtype)
+            pairs["quality"] = logits, truth.index_copy(0, positive, truth[positive] * overlap.unsqueeze(1))
+        if "distances" in kinds:
+            points = output["points"][positive % len(output["points"])]
+            pairs["distances"] = _distances(output).flatten(0, 1)[positive], sides_from(points, boxes[1])
+        return pairs
 
     def measures(self, output: Any, batch: Batch) -> Pairs:
         """Measure the predicted boxes against the annotated ones."""
@@ -68,3 +87,13 @@ class DetectionPolicy(Policy):
         """Return boxes and labels."""
         pairs = zip(batch["boxes"], batch["labels"], strict=True)
         return [{"boxes": boxes, "labels": labels} for boxes, labels in pairs]
+
+
+def _distances(output: dict[str, Tensor]) -> Tensor:
+    """Return the distributions that the model predicts, or say how to get them."""
+    if "distances" not in output:
+        raise ConfigError(
+            "model: A loss reads the distribution of the sides' distances, which this model does not predict; set "
+            f"model.bins=16 for fcos, or return `distances` (batch, points, 4, n + 1). Got {', '.join(output)}."
+        )
+    return output["distances"]

@@ -25,7 +25,7 @@ from dltools.writers import Hub
 class Job:
     """The parts of one run, built and on their device.
 
-    `optimizer` holds the parameters of `model`; `config` is the resolved config, kept with the run.
+    `optimizer` holds the parameters of `model` and of `loss`; `config` is the resolved config, kept with the run.
     """
 
     folder: RunFolder

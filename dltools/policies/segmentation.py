@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from dltools.cfgutils import component
 from dltools.data.base import Provider
 from dltools.policies.base import Batch, Pairs, Policy
 from dltools.policies.checks import expect_tensor
+from dltools.policies.distance_maps import WithDistanceMaps
 
 IGNORED = 255
 """Id of mask pixels that nobody labelled."""
@@ -19,9 +21,16 @@ IGNORED = 255
 class SegmentationPolicy(Policy):
     """One class for each pixel: images (B, C, H, W) to logits (B, num_classes, H, W)."""
 
+    offers: ClassVar[tuple[str, ...]] = ("classes",)
+
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count the ids of a mask, the background's included; pixels of 255 are ignored."""
         return {"in_channels": data.in_channels, "num_classes": data.num_mask_classes, "ignore_index": IGNORED}
+
+    def complete(self, samples: Dataset[Any]) -> Dataset[Any]:
+        """Add the distance maps of the masks if the data is to have them."""
+        data = self.job.data
+        return WithDistanceMaps(samples, data.num_mask_classes) if data.distance_maps else samples
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""
@@ -34,8 +43,9 @@ class SegmentationPolicy(Policy):
         expect_tensor(output, expected, "logits (batch, classes, height, width)")
 
     def losses(self, output: Tensor, batch: Batch) -> Pairs:
-        """Compare the logits with the masks."""
-        return {"classes": (output, batch["mask"])}
+        """Compare the logits with the masks, and with their distance maps where there are any."""
+        maps = [batch["distance_maps"]] if "distance_maps" in batch else []
+        return {"classes": (output, batch["mask"], *maps)}
 
     def measures(self, output: Tensor, batch: Batch) -> Pairs:
         """Measure the logits against the masks."""

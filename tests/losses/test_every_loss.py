@@ -15,14 +15,29 @@ from hypothesis import strategies as st
 
 from dltools.cfgutils import DataError, FieldError
 from dltools.losses import (
+    AsymmetricLoss,
     BCELoss,
     CrossEntropyLoss,
     DiceLoss,
+    F1Loss,
     FocalLoss,
+    FocalTverskyLoss,
+    GDiceLoss,
     GIoULoss,
     HeatmapMSELoss,
+    JaccardLoss,
+    KLLoss,
     L1Loss,
+    LovaszLoss,
+    MCCLoss,
+    MultilabelSoftMarginLoss,
+    NLLLoss,
+    Poly1Loss,
     SmoothL1Loss,
+    SoftMarginLoss,
+    SqDiceLoss,
+    SqJaccardLoss,
+    TverskyLoss,
 )
 
 VOID = 255
@@ -39,6 +54,23 @@ MULTICLASS = {
     "dice batch micro": DiceLoss(ignore_index=VOID, pool="batch", average="micro", class_weight=WEIGHTS),
     "dice penalize": DiceLoss(ignore_index=VOID, absent="penalize", include_background=False, class_weight=WEIGHTS),
     "dice formula": DiceLoss(ignore_index=VOID, absent="formula", smooth=1.0),
+    "nll": NLLLoss(ignore_index=VOID, class_weight=WEIGHTS),
+    "kl": KLLoss(ignore_index=VOID, temperature=2.0),
+    "sq_dice": SqDiceLoss(ignore_index=VOID),
+    "sq_jaccard batch": SqJaccardLoss(ignore_index=VOID, pool="batch", class_weight=WEIGHTS),
+    "jaccard": JaccardLoss(ignore_index=VOID, include_background=False),
+    "gdice": GDiceLoss(ignore_index=VOID, class_weight=WEIGHTS),
+    "gdice penalize": GDiceLoss(ignore_index=VOID, absent="penalize"),
+    "tversky": TverskyLoss(ignore_index=VOID),
+    "focal_tversky": FocalTverskyLoss(ignore_index=VOID, gamma=2.0),
+    "f1": F1Loss(ignore_index=VOID, beta=2.0),
+    "mcc": MCCLoss(ignore_index=VOID),
+    "mcc batch micro": MCCLoss(ignore_index=VOID, pool="batch", average="micro", class_weight=WEIGHTS),
+    "lovasz": LovaszLoss(ignore_index=VOID),
+    "lovasz batch penalize": LovaszLoss(ignore_index=VOID, pool="batch", absent="penalize", class_weight=WEIGHTS),
+    "lovasz formula": LovaszLoss(ignore_index=VOID, absent="formula", include_background=False),
+    "lovasz exact": LovaszLoss(ignore_index=VOID, exact=True),
+    "poly1": Poly1Loss(ignore_index=VOID, class_weight=WEIGHTS),
 }
 SIGMOID = {
     "bce": lambda mode: BCELoss(mode=mode, ignore_index=VOID),
@@ -49,8 +81,17 @@ SIGMOID = {
     "focal positives": lambda mode: FocalLoss(mode=mode, ignore_index=VOID, gamma=0.5, normalizer="positives"),
     "dice": lambda mode: DiceLoss(mode=mode, ignore_index=VOID),
     "dice batch penalize": lambda mode: DiceLoss(mode=mode, ignore_index=VOID, pool="batch", absent="penalize"),
+    "bce smoothed": lambda mode: BCELoss(mode=mode, ignore_index=VOID, label_smoothing=0.1),
+    "sq_dice": lambda mode: SqDiceLoss(mode=mode, ignore_index=VOID),
+    "focal_tversky": lambda mode: FocalTverskyLoss(mode=mode, ignore_index=VOID),
+    "mcc": lambda mode: MCCLoss(mode=mode, ignore_index=VOID),
+    "lovasz": lambda mode: LovaszLoss(mode=mode, ignore_index=VOID),
+    "lovasz batch exact": lambda mode: LovaszLoss(mode=mode, ignore_index=VOID, pool="batch", exact=True),
+    "soft_margin": lambda mode: SoftMarginLoss(mode=mode, ignore_index=VOID),
+    "asymmetric": lambda mode: AsymmetricLoss(mode=mode, ignore_index=VOID, gamma_pos=1.0),
 }
 LABELLED = {f"{mode} {name}": make(mode) for mode in ("binary", "multilabel") for name, make in SIGMOID.items()}
+LABELLED["multilabel soft margin"] = MultilabelSoftMarginLoss(ignore_index=VOID, class_weight=WEIGHTS)
 CLASS_LOSSES = MULTICLASS | LABELLED
 
 
@@ -207,6 +248,20 @@ def test_it_compiles_without_a_graph_break(name):
     expected, expected_gradient = value_and_gradient(CLASS_LOSSES[name], logits, target)
     torch.testing.assert_close(value, expected)
     torch.testing.assert_close(gradient, expected_gradient)
+
+
+@every_class_loss
+def test_probabilities_may_be_given_in_place_of_logits(name):
+    loss = copy.deepcopy(CLASS_LOSSES[name])
+    logits, target = pair(name, dtype=torch.float64)
+    target[..., 0] = VOID
+    probability = torch.sigmoid(logits) if name in LABELLED else torch.softmax(logits, 1)
+    expected = loss(logits if name != "nll" else probability.log(), target)
+    loss.from_logits = False
+    value, gradient = value_and_gradient(loss, torch.where(torch.arange(6) == 0, torch.nan, probability), target)
+    torch.testing.assert_close(value, expected)
+    assert (gradient[..., 0] == 0).all()
+    assert gradient.isfinite().all()
 
 
 @every_class_loss

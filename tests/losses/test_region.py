@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dltools.cfgutils import FieldError, component
-from dltools.losses import DiceLoss, RegionLoss
+from dltools.losses import (
+    DiceLoss,
+    F1Loss,
+    FocalTverskyLoss,
+    GDiceLoss,
+    JaccardLoss,
+    RegionLoss,
+    SqDiceLoss,
+    SqJaccardLoss,
+    TverskyLoss,
+)
+from dltools.losses.scores import Sums
 
 WEIGHTS = [0.5, 2.0, 1.0, 0.25]
 VOID = 255
@@ -31,27 +42,46 @@ def batch(seed, shape=(3, 5, 6)):
     return logits, ids
 
 
-def dice_oracle(p, t, valid, *, pool, average, absent, smooth, weights, first):
-    """Dice in loops: p, t (N, C, P) and valid (N, P) or (N, C, P)."""
+FORMULAS = {
+    DiceLoss: lambda r, s: 1 - (2 * r["pt"] + s) / (r["p"] + r["t"] + s),
+    SqDiceLoss: lambda r, s: 1 - (2 * r["pt"] + s) / (r["pp"] + r["t"] + s),
+    JaccardLoss: lambda r, s: 1 - (r["pt"] + s) / (r["p"] + r["t"] - r["pt"] + s),
+    SqJaccardLoss: lambda r, s: 1 - (r["pt"] + s) / (r["pp"] + r["t"] - r["pt"] + s),
+    TverskyLoss: lambda r, s: 1 - (r["pt"] + s) / (r["pt"] + 0.3 * r["fp"] + 0.7 * r["fn"] + s),
+    FocalTverskyLoss: lambda r, s: max(FORMULAS[TverskyLoss](r, s), 0) ** 0.75,
+    F1Loss: lambda r, s: 1 - (2 * r["pt"] + s) / (2 * r["pt"] + r["fn"] + r["fp"] + s),
+}
+every_formula = pytest.mark.parametrize("make", FORMULAS)
+
+
+def oracle(make, p, t, valid, *, pool, average, absent, smooth, weights, first):
+    """A region loss in loops over hard targets: p, t (N, C, P) and valid (N, P) or (N, C, P)."""
     images, classes = p.shape[:2]
     valid = np.broadcast_to(valid[:, None] if valid.ndim == 2 else valid, p.shape)
     groups = [[n] for n in range(images)] if pool == "image" else [list(range(images))]
     channels = [[c] for c in range(first, classes)] if average == "macro" else [list(range(first, classes))]
     total = weight = 0.0
     for group, members in product(groups, channels):
-        inner = intersection = predicted = true = 0.0
+        region = dict.fromkeys(("pt", "p", "t", "pp", "fp", "fn", "n"), 0.0)
         for c in members:
             w = 1.0 if average == "macro" else weights[c]
             m = valid[group, c]
-            intersection += w * (p[group, c] * t[group, c])[m].sum()
-            predicted += w * p[group, c][m].sum()
-            true += w * t[group, c][m].sum()
-            inner += w * m.sum()
-        if inner == 0 or (absent == "skip" and true == 0):
+            prediction, truth = p[group, c][m], t[group, c][m]
+            parts = {
+                "pt": prediction * truth,
+                "p": prediction,
+                "t": truth,
+                "pp": prediction**2,
+                "fp": prediction * (1 - truth),
+                "fn": (1 - prediction) * truth,
+                "n": np.ones_like(truth),
+            }
+            region = {name: region[name] + w * part.sum() for name, part in parts.items()}
+        if region["n"] == 0 or (absent == "skip" and region["t"] == 0):
             continue
-        value = 1 - (2 * intersection + smooth) / (predicted + true + smooth)
-        if absent == "penalize" and true == 0:
-            value = predicted / inner
+        value = FORMULAS[make](region, smooth)
+        if absent == "penalize" and region["t"] == 0:
+            value = region["p"] / region["n"]
         w = weights[members[0]] if average == "macro" else 1.0
         total, weight = total + w * value, weight + w
     return total / weight if weight else 0.0
@@ -69,35 +99,99 @@ options = st.fixed_dictionaries(
 )
 
 
-def expected_dice(p, t, valid, chosen):
+def expected(make, p, t, valid, chosen):
     chosen = dict(chosen)
     weights = chosen.pop("class_weight") or [1.0] * p.shape[1]
     first = 0 if chosen.pop("include_background") else 1
     flat = (array.reshape(*array.shape[:2], -1) for array in (p, t))
-    return dice_oracle(*flat, valid, weights=weights, first=first, **chosen)
+    return oracle(make, *flat, valid, weights=weights, first=first, **chosen)
 
 
+@every_formula
 @given(seed=st.integers(0, 10_000), chosen=options)
-def test_multiclass_dice_is_its_formula_for_all_options(seed, chosen):
+def test_over_softmax_a_loss_is_its_formula_for_all_options(make, seed, chosen):
     logits, ids = batch(seed)
     t = np.moveaxis(np.eye(256)[ids][..., :4], -1, 1)
-    expected = expected_dice(softmax(logits), t, (ids != VOID).reshape(3, -1), chosen)
-    loss = DiceLoss(ignore_index=VOID, **chosen)
-    assert loss(torch.from_numpy(logits), torch.from_numpy(ids)).item() == pytest.approx(expected, rel=1e-9)
+    value = make(ignore_index=VOID, **chosen)(torch.from_numpy(logits), torch.from_numpy(ids)).item()
+    assert value == pytest.approx(expected(make, softmax(logits), t, (ids != VOID).reshape(3, -1), chosen), rel=1e-9)
 
 
+@every_formula
 @given(seed=st.integers(0, 10_000), chosen=options)
-def test_multilabel_dice_is_its_formula_for_all_options(seed, chosen):
+def test_over_sigmoid_a_loss_is_its_formula_for_all_options(make, seed, chosen):
     logits, _ = batch(seed)
     rng = np.random.default_rng(seed)
     labels = rng.choice([0, 1, VOID], logits.shape, p=[0.5, 0.3, 0.2])
     labels[0, 1] = 0
     labels[1, 2] = VOID
     p = 1 / (1 + np.exp(-logits))
-    valid = (labels != VOID).reshape(3, 4, -1)
-    expected = expected_dice(p, np.where(labels == 1, 1.0, 0.0), valid, chosen)
-    loss = DiceLoss(mode="multilabel", ignore_index=VOID, **chosen)
-    assert loss(torch.from_numpy(logits), torch.from_numpy(labels)).item() == pytest.approx(expected, rel=1e-9)
+    truth, valid = np.where(labels == 1, 1.0, 0.0), (labels != VOID).reshape(3, 4, -1)
+    loss = make(mode="multilabel", ignore_index=VOID, **chosen)
+    value = loss(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+    assert value == pytest.approx(expected(make, p, truth, valid, chosen), rel=1e-9)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    rarity=st.sampled_from(["square", "simple", "uniform"]),
+    absent=st.sampled_from(["skip", "penalize"]),
+    pool=st.sampled_from(["image", "batch"]),
+    class_weight=st.sampled_from([None, WEIGHTS]),
+)
+def test_generalized_dice_is_one_ratio_over_the_classes(seed, rarity, absent, pool, class_weight):
+    logits, ids = batch(seed)
+    p, t = softmax(logits), np.moveaxis(np.eye(256)[ids][..., :4], -1, 1)
+    valid = (ids != VOID)[:, None]
+    sums = np.stack([(x * valid).sum((2, 3)) for x in (p * t, p, t)])
+    if pool == "batch":
+        sums = sums.sum(1, keepdims=True)
+    values = []
+    for overlap, predicted, true in zip(*sums, strict=True):
+        powers = {"square": 2, "simple": 1, "uniform": 0}
+        w = np.array([1 / x ** powers[rarity] if x else 0 for x in true])
+        w[true == 0] = w.max() if absent == "penalize" else 0
+        w *= class_weight or 1
+        w /= w.sum()
+        values.append(1 - (2 * (w * overlap).sum() + 1e-6) / ((w * (predicted + true)).sum() + 1e-6))
+    loss = GDiceLoss(ignore_index=VOID, rarity=rarity, absent=absent, pool=pool, class_weight=class_weight)
+    assert loss(torch.from_numpy(logits), torch.from_numpy(ids)).item() == pytest.approx(np.mean(values), rel=1e-9)
+
+
+def test_generalized_dice_refuses_what_it_has_no_use_for():
+    with pytest.raises(FieldError, match="average must be macro"):
+        GDiceLoss(average="micro")
+    with pytest.raises(FieldError, match="absent must be skip or penalize"):
+        GDiceLoss(absent="formula")
+
+
+def test_relatives_of_dice_meet_where_their_formulas_do():
+    logits, ids = (torch.from_numpy(array) for array in batch(3))
+    pairs = [
+        (F1Loss(), DiceLoss()),
+        (TverskyLoss(alpha=0.5, beta=0.5, smooth=0.5), DiceLoss(smooth=1.0)),
+        (TverskyLoss(alpha=1.0, beta=1.0), JaccardLoss()),
+        (FocalTverskyLoss(gamma=1.0), TverskyLoss()),
+    ]
+    for one, other in pairs:
+        one.ignore_index = other.ignore_index = VOID
+        torch.testing.assert_close(one(logits, ids), other(logits, ids))
+
+
+def test_beta_weighs_recall():
+    sums = {name: torch.zeros(1, 1) for name in Sums._fields}
+    sums |= {"overlap": torch.full((1, 1), 3.0), "predicted": torch.full((1, 1), 4.0), "true": torch.full((1, 1), 10.0)}
+    precision, recall = 3 / 4, 3 / 10
+    expected = 1 - 5 * precision * recall / (4 * precision + recall)
+    assert F1Loss(beta=2.0, smooth=0.0).formula(Sums(**sums)).item() == pytest.approx(expected)
+
+
+def test_alpha_weighs_false_positives_and_beta_false_negatives():
+    everywhere = torch.full((1, 1, 4, 4), 9.0)
+    half = torch.zeros(1, 1, 4, 4)
+    half[..., :2] = 1
+    greedy = {"mode": "binary"}
+    assert TverskyLoss(alpha=0.9, beta=0.1, **greedy)(everywhere, half) > TverskyLoss(**greedy)(everywhere, half)
+    assert TverskyLoss(alpha=0.9, beta=0.1, **greedy)(-everywhere + 18 * half - 9, half) < 1
 
 
 def test_binary_dice_is_multilabel_dice_of_one_channel():
@@ -112,14 +206,22 @@ def test_a_perfect_answer_costs_nothing_and_a_wrong_one_costs_one():
     assert DiceLoss()(right.roll(1, 1), ids).item() == pytest.approx(1, abs=1e-6)
 
 
-def test_soft_targets_are_met_best_by_themselves():
+@every_formula
+def test_soft_targets_are_met_best_by_themselves(make):
     t = torch.tensor([[[[0.2, 0.5], [0.9, 0.0]]]], dtype=torch.float64)
-    at = {
-        shift: DiceLoss(mode="binary")((t + shift).clamp(1e-12, 1 - 1e-12).logit(), t).item()
-        for shift in (-0.1, 0, 0.1)
-    }
+    at = {shift: make(mode="binary")((t + shift).clamp(1e-12, 1 - 1e-12).logit(), t).item() for shift in (-0.1, 0, 0.1)}
     assert at[0] == pytest.approx(0, abs=1e-9)
-    assert min(at[-0.1], at[0.1]) > 0.03
+    assert min(at[-0.1], at[0.1]) > 0.009
+
+
+@every_formula
+@given(seed=st.integers(0, 1000))
+def test_soft_labels_of_classes_are_met_best_by_themselves(make, seed):
+    rng = np.random.default_rng(seed)
+    t, other = (torch.from_numpy(softmax(rng.normal(0, 2, (2, 3, 5)))) for _ in range(2))
+    loss = make(from_logits=False)
+    assert loss(t, t).item() == pytest.approx(0, abs=1e-9)
+    assert loss(other, t) > 1e-4
 
 
 def test_pools_agree_for_one_image():
@@ -181,8 +283,8 @@ def test_sums_of_many_pixels_lose_none():
 def test_a_region_loss_is_its_formula():
     @component("loss", "test_jaccard")
     class Jaccard(RegionLoss):
-        def formula(self, overlap, predicted, true):
-            return 1 - overlap / (predicted + true - overlap)
+        def formula(self, sums):
+            return 1 - sums.overlap / (sums.predicted + sums.true - sums.overlap)
 
     logits, labels = torch.randn(1, 1, 4, 4), torch.ones(1, 4, 4)
     p = torch.sigmoid(logits)

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dltools.models.heatmaps import decode_heatmaps, keypoint_heatmaps
+from dltools.models.heatmaps import decode_heatmaps, keypoint_heatmaps, soft_argmax
 
 
 def test_maps_are_gaussians_around_the_joints():
@@ -43,3 +43,40 @@ def test_joints_at_the_border_stay_inside():
     maps[0, 0, 0, 0] = maps[0, 1, 5, 5] = 1
     found, _ = decode_heatmaps(maps, stride=4)
     assert torch.equal(found, torch.tensor([[[2.0, 2.0], [22.0, 22.0]]]))
+
+
+@settings(max_examples=50, deadline=None)
+@given(x=st.floats(12, 36), y=st.floats(12, 36))
+def test_the_soft_argmax_of_a_right_map_is_its_joint(x, y):
+    maps = keypoint_heatmaps(torch.tensor([[[x, y, 2.0]]]), (48, 64), stride=4, sigma=1.5)
+    found, _ = soft_argmax(maps, stride=4)
+    assert (found[0, 0] - torch.tensor([x, y])).abs().max() < 0.12 * 4
+
+
+def test_the_soft_argmax_is_mean_and_spread_of_the_softmax():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(0, 1, (2, 3, 5, 6))
+    found, spread = soft_argmax(torch.from_numpy(maps), stride=3, temperature=0.5)
+    likely = np.exp(maps / 0.5) / np.exp(maps / 0.5).sum((2, 3), keepdims=True)
+    for axis, centres in enumerate((3 * (np.arange(6) + 0.5), 3 * (np.arange(5)[:, None] + 0.5))):
+        mean = (likely * centres).sum((2, 3))
+        variance = (likely * centres**2).sum((2, 3)) - mean**2 + 3**2 / 12
+        np.testing.assert_allclose(found[..., axis], mean, rtol=1e-10)
+        np.testing.assert_allclose(spread[..., axis], np.sqrt(variance), rtol=1e-10)
+
+
+def test_a_single_pixel_has_the_spread_of_a_square():
+    maps = torch.zeros(1, 1, 6, 6)
+    maps[0, 0, 2, 3] = 100
+    found, spread = soft_argmax(maps, stride=4)
+    assert torch.equal(found, torch.tensor([[[14.0, 10.0]]]))
+    torch.testing.assert_close(spread, torch.full((1, 1, 2), 4 / 12**0.5))
+
+
+def test_the_soft_argmax_has_the_gradient_of_its_value_and_full_precision():
+    maps = torch.randn(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: soft_argmax(x, 4, 0.3), (maps,))
+    for dtype in (torch.float16, torch.bfloat16):
+        found, spread = soft_argmax(torch.full((1, 1, 64, 64), 1e4, dtype=dtype), 4)
+        assert found.dtype == spread.dtype == torch.float32
+        torch.testing.assert_close(found, torch.full((1, 1, 2), 128.0), rtol=1e-5, atol=0)

@@ -1,4 +1,4 @@
-"""Small things that a run keeps: meters, objective, random states."""
+"""Small things that a run keeps: objective, random states."""
 
 import math
 import random
@@ -10,23 +10,7 @@ import torch
 from dltools.cfgutils import ConfigError
 from dltools.metrics.objective import MetricObjective
 from dltools.policies.checks import expect_keys, expect_tensor
-from dltools.policies.meter import Meter
 from dltools.policies.randomness import random_state, seed_everything, set_random_state
-
-
-def test_a_meter_gives_the_weighted_mean_and_starts_afresh():
-    meter, values, weights = Meter(), np.array([0.1, 0.7, 0.3]), np.array([32, 32, 5])
-    for value, weight in zip(values, weights, strict=True):
-        meter.add({"loss": torch.tensor(value)}, int(weight))
-    assert meter.compute()["loss"] == pytest.approx(np.average(values, weights=weights), abs=1e-12)
-    assert meter.compute() == {}
-
-
-def test_a_meter_loses_no_small_value_beside_many_large_ones():
-    meter = Meter()
-    for _ in range(1000):
-        meter.add({"loss": torch.tensor(16777217.0, dtype=torch.float64)})
-    assert meter.compute()["loss"] == 16777217.0
 
 
 @pytest.mark.parametrize(
