@@ -32,6 +32,8 @@ class ClassLoss(Loss):
     """What a subclass can read; the first is what it reads where neither user nor task say."""
     needs_squares: ClassVar[bool] = False
     """Whether the loss reads sums of squares."""
+    reads_distance_maps: ClassVar[bool] = False
+    """Whether the loss takes signed distance maps of the data pipeline."""
     from_logits: bool = True
     """The input holds logits; if false, probabilities."""
     ignore_index: int | None = None

@@ -71,6 +71,11 @@ class LossSum(nn.Module):
         """The kinds of output that the terms read."""
         return {loss.kind for loss in self.losses.values()}
 
+    @property
+    def reads_distance_maps(self) -> bool:
+        """Whether a term takes the distance maps of the data pipeline."""
+        return any(isinstance(loss, ClassLoss) and loss.reads_distance_maps for loss in self.losses.values())
+
     def check_offer(self, kinds: Iterable[str]) -> None:
         """Refuse a loss that reads a kind which a policy does not offer.
 

@@ -40,24 +40,13 @@ class Absent(str, Enum):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RegionLoss(ClassLoss):
-    """Base of region losses: a subclass is its formula over the sums of a region and nothing else.
-
-    Shapes and errors: `ClassLoss`. The mean runs over the regions, which are pairs of image and class, weighted by
-    `class_weight`. With soft targets the overlap is sum(min(p, t)) = (sum p + sum t - sum |p - t|) / 2, whose loss is
-    least at p = t (Wang et al. 2023, arXiv:2302.05666); with targets of 0 and 1 that is sum(p t).
-    """
+class PerClassLoss(ClassLoss):
+    """Base of losses that have a value for each class: its regions, not its places, are what is averaged."""
 
     mode: Mode | None = None
     """What the channels mean: multiclass, binary or multilabel; None as the task needs, or multiclass."""
-    smooth: NonNegativeFloat = 1e-6
-    """Added to numerator and denominator."""
     include_background: bool = True
     """Count channel 0 as a class."""
-    pool: Pool = Pool.image
-    """Sum over each image, over the whole batch, or (global) over the batches of all ranks."""
-    average: Average = Average.macro
-    """Average the values of the classes, or take the value of their sums."""
     absent: Absent = Absent.skip
     """What a class counts that the truth of the region does not have: skip, penalize or formula."""
 
@@ -67,6 +56,23 @@ class RegionLoss(ClassLoss):
         self._refuse_class_weight("weight the whole term")
         if self._mode is Mode.binary and not self.include_background:
             raise FieldError("include_background", "must be True in mode binary, whose channel is the foreground")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RegionLoss(PerClassLoss):
+    """Base of region losses: a subclass is its formula over the sums of a region and nothing else.
+
+    Shapes and errors: `ClassLoss`. The mean runs over the regions, which are pairs of image and class, weighted by
+    `class_weight`. With soft targets the overlap is sum(min(p, t)) = (sum p + sum t - sum |p - t|) / 2, whose loss is
+    least at p = t (Wang et al. 2023, arXiv:2302.05666); with targets of 0 and 1 that is sum(p t).
+    """
+
+    smooth: NonNegativeFloat = 1e-6
+    """Added to numerator and denominator."""
+    pool: Pool = Pool.image
+    """Sum over each image, over the whole batch, or (global) over the batches of all ranks."""
+    average: Average = Average.macro
+    """Average the values of the classes, or take the value of their sums."""
 
     def formula(self, sums: Sums) -> Tensor:
         """Return the loss of each region from its sums, all of one shape."""

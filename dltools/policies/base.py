@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from dltools.augs.collate import collate
-from dltools.cfgutils import DataError, PositiveInt, TrainingError
+from dltools.cfgutils import ConfigError, DataError, PositiveInt, TrainingError
 from dltools.cfgutils.timeunit import TimeUnit
 from dltools.data.base import Provider
 from dltools.handlers.checkpoint import load_checkpoint, save_checkpoint
@@ -99,6 +99,8 @@ class Policy(ABC):
 
     def complete(self, samples: Dataset[Any]) -> Dataset[Any]:
         """Return what is loaded, made of the augmented samples."""
+        if self.job.data.distance_maps:
+            raise ConfigError("data.distance_maps=true is for the segmentation policy; no other reads the maps.")
         return samples
 
     def run(self, job: Job) -> float:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dltools.cfgutils import component
+from dltools.cfgutils import ConfigError, component
 from dltools.data.base import Provider
 from dltools.policies.base import Batch, Pairs, Policy
 from dltools.policies.checks import expect_tensor
@@ -29,8 +29,15 @@ class SegmentationPolicy(Policy):
 
     def complete(self, samples: Dataset[Any]) -> Dataset[Any]:
         """Add the distance maps of the masks if the data is to have them."""
-        data = self.job.data
-        return WithDistanceMaps(samples, data.num_mask_classes) if data.distance_maps else samples
+        data, loss = self.job.data, self.job.loss
+        if not data.distance_maps:
+            return samples
+        if not loss.reads_distance_maps:
+            raise ConfigError(
+                f"data.distance_maps=true makes maps that none of loss={'+'.join(loss.losses)} reads; "
+                "leave it out, or add a loss that does, such as surface or hausdorff."
+            )
+        return WithDistanceMaps(samples, data.num_mask_classes)
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from dltools.augs.pipeline import Augmentations
+from dltools.cfgutils import ConfigError
 from dltools.data.digit_scenes import DigitScenes
 from dltools.data.folder_masks import FolderMasks
 from dltools.loaders import TorchLoader
@@ -26,6 +27,7 @@ def batches(data, workers=0, stage="train", epoch=0):
     policy.loaders = {}
     policy.job = SimpleNamespace(
         data=data,
+        loss=LossSum({"surface": SurfaceLoss()}),
         augs=Augmentations(train={"flip": A.HorizontalFlip(p=0.5), "turn": A.RandomRotate90()}),
         loader=TorchLoader(batch_size=4, num_workers=workers),
         data_seed=0,
@@ -85,6 +87,18 @@ def test_folders_of_masks_can_have_maps(mask_folder):
     data = FolderMasks(root=str(mask_folder), class_names=["dark", "bright"], distance_maps=True)
     _, (batch,) = batches(data)
     assert batch["distance_maps"].shape == (4, 2, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["task=segmentation", "loss=ce+boundary"], r"maps that none of loss=boundary\+ce reads; leave it out"),
+        (["task=keypoints"], "data.distance_maps=true is for the segmentation policy"),
+    ],
+)
+def test_maps_that_nothing_reads_are_refused(train, words, message):
+    with pytest.raises(ConfigError, match=message):
+        train(*words, "data.distance_maps=true")
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Interval
@@ -35,6 +35,8 @@ class HausdorffLoss(DistanceLoss):
     The distances of the truth are taken from the third argument `distance_maps` (N, C, *spatial) if the data pipeline
     made it. Shapes, options and errors: `DistanceLoss`.
     """
+
+    reads_distance_maps: ClassVar[bool] = True
 
     absent: Absent = Absent.formula
     """What a class counts that the truth of the image does not have: skip, penalize or formula."""

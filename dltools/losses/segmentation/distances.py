@@ -18,36 +18,20 @@ from torch import Tensor
 
 from dltools.cfgutils import FieldError
 from dltools.losses.base import Elements, weighted
-from dltools.losses.classes import ClassLoss
 from dltools.losses.readings import LabelScores, SoftScores
-from dltools.losses.regions import Absent, ratio
+from dltools.losses.regions import Absent, PerClassLoss, ratio
 from dltools.losses.scores import Scores
 from dltools.losses.segmentation.utils import diagonal, signed_distances, spacing_of, unsigned_distances
-from dltools.losses.targets import Mode
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DistanceLoss(ClassLoss):
+class DistanceLoss(PerClassLoss):
     """Base of losses of the distance between predicted and true regions: a subclass says what each region costs.
 
     A region is a class in an image: where its class id stands, or its label is above 0.5. Class probabilities as
     target are refused. Places that are ignored are of no class when distances are taken, and add nothing themselves.
     The mean runs over images and classes, weighted by `class_weight`. Other shapes and errors: `ClassLoss`.
     """
-
-    mode: Mode | None = None
-    """What the channels mean: multiclass, binary or multilabel; None as the task needs, or multiclass."""
-    include_background: bool = True
-    """Count channel 0 as a class."""
-    absent: Absent = Absent.skip
-    """What a class counts that the truth of the image does not have: skip, penalize or formula."""
-
-    def __post_init__(self) -> None:
-        """Check that the options go with the mode."""
-        super().__post_init__()
-        self._refuse_class_weight("weight the whole term")
-        if self._mode is Mode.binary and not self.include_background:
-            raise FieldError("include_background", "must be True in mode binary, whose channel is the foreground")
 
     def costs(self, scores: Scores, truth: Regions) -> tuple[Tensor, Tensor]:
         """Return the mean loss of each region (N, C), and how much of it there is, which broadcasts to that."""

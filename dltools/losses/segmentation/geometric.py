@@ -49,6 +49,7 @@ class SurfaceLoss(DistanceLoss):
     Other shapes, options and errors: `DistanceLoss`.
     """
 
+    reads_distance_maps: ClassVar[bool] = True
     is_nonnegative: ClassVar[bool] = False
 
     normalize: Normalize = Normalize.none

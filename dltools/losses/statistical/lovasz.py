@@ -8,9 +8,8 @@ from torch import Tensor
 from dltools.cfgutils import FieldError, component
 from dltools.distutils import sum_over_ranks
 from dltools.losses.base import Elements, weighted
-from dltools.losses.classes import ClassLoss
 from dltools.losses.readings import IdScores, LabelScores, SoftScores
-from dltools.losses.regions import Absent, Pool, ratio
+from dltools.losses.regions import Absent, PerClassLoss, Pool, ratio
 from dltools.losses.scores import Scores, flat
 from dltools.losses.softmax import count_ids
 from dltools.losses.statistical.jaccard_weights import binned_weights, bins_of, sorted_weights
@@ -19,7 +18,7 @@ from dltools.losses.targets import Mode, raised
 
 
 @component("loss", "lovasz")
-class LovaszLoss(ClassLoss):
+class LovaszLoss(PerClassLoss):
     """Lovasz extension of the Jaccard loss, 1 - IoU: the error of each place times what it adds to that loss.
 
     Berman et al. 2018, arXiv:1705.08790. Mode multiclass is Lovasz-Softmax with errors 1 - p of the true class and p of
@@ -36,12 +35,8 @@ class LovaszLoss(ClassLoss):
         True
     """
 
-    mode: Mode | None = None
-    """What the channels mean: multiclass, binary or multilabel; None as the task needs, or multiclass."""
     exact: bool = False
     """Sort the errors of large regions too, instead of counting them into bins."""
-    include_background: bool = True
-    """Count channel 0 as a class."""
     pool: Pool = Pool.image
     """Extend the Jaccard of each image, of the whole batch, or (global) of the batches of all ranks."""
     absent: Absent = Absent.skip
@@ -50,9 +45,6 @@ class LovaszLoss(ClassLoss):
     def __post_init__(self) -> None:
         """Check that the options go with each other."""
         super().__post_init__()
-        self._refuse_class_weight("weight the whole term")
-        if self._mode is Mode.binary and not self.include_background:
-            raise FieldError("include_background", "must be True in mode binary, whose channel is the foreground")
         if self.pool is Pool["global"]:
             if self.exact:
                 raise FieldError("exact", "must be False with pool global: no rank sees the errors of the others")
