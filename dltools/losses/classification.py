@@ -41,7 +41,7 @@ class SoftMarginLoss(ClassLoss):
     def of_scores(self, scores: Scores) -> Elements:
         """Return w_c times the loss of each label, and w_c."""
         weight = scores.weight(self.per_channel("class_weight", scores.channels))
-        return weighted(-scores.log_likelihood, weight)
+        return weighted(scores.cross_entropy, weight)
 
 
 @component("loss", "multilabel_soft_margin")
@@ -59,7 +59,7 @@ class MultilabelSoftMarginLoss(ClassLoss):
     def of_scores(self, scores: Scores) -> Elements:
         """Return the mean loss of the labels at each place, and 1, or 0 where all are ignored."""
         of_class = self.per_channel("class_weight", scores.channels)
-        value, weight = weighted(-scores.log_likelihood, scores.weight(of_class))
+        value, weight = weighted(scores.cross_entropy, scores.weight(of_class))
         known = torch.ones_like(value) if weight is None else weight.expand_as(value)
         total = known.sum(1)
         return weighted(value.sum(1) / total.where(total > 0, 1), total > 0)
@@ -82,12 +82,12 @@ class Poly1Loss(ClassLoss):
         of_class = self.per_channel("class_weight", scores.channels)
         weight = scores.weight(of_class)
         if not isinstance(scores, SoftScores):
-            return weighted(self._loss(scores.log_likelihood), weight)
+            return weighted(self._loss(scores.cross_entropy), weight)
         truth = scores.truth if of_class is None else scores.truth * over_channels(of_class, scores.truth)
-        return Elements((truth * self._loss(scores.log_probability)).sum(1), weight)
+        return Elements((truth * self._loss(-scores.log_probability)).sum(1), weight)
 
-    def _loss(self, log_likelihood: Tensor) -> Tensor:
-        return -log_likelihood - self.epsilon * torch.expm1(log_likelihood)
+    def _loss(self, cross_entropy: Tensor) -> Tensor:
+        return cross_entropy - self.epsilon * torch.expm1(-cross_entropy)
 
 
 @component("loss", "asymmetric")

@@ -10,7 +10,7 @@ from torch import Tensor
 from dltools.cfgutils import FieldError, NonNegativeFloat, Probability, component
 from dltools.losses.base import Elements, Measure, weighted
 from dltools.losses.classes import ClassLoss
-from dltools.losses.gradients import with_slope
+from dltools.losses.gradients import with_gradient
 from dltools.losses.readings import LabelScores, SoftScores
 from dltools.losses.scores import Scores
 from dltools.losses.targets import Mode
@@ -76,9 +76,9 @@ class FocalLoss(ClassLoss):
         if isinstance(scores, SoftScores):
             missed = -torch.expm1(scores.log_probability)
             return -(scores.truth * _power(missed, self.gamma) * scores.log_probability).sum(1)
-        log_likelihood = scores.log_likelihood
+        cross_entropy = scores.cross_entropy
         if not isinstance(scores, LabelScores):
-            return -log_likelihood * _power(-torch.expm1(log_likelihood), self.gamma)
+            return cross_entropy * _power(-torch.expm1(-cross_entropy), self.gamma)
         loss = _focused(scores, self.gamma)
         if self.alpha is None:
             return loss
@@ -92,25 +92,25 @@ def _positive(scores: Scores) -> Tensor:
 
 
 def _focused(scores: LabelScores, gamma: float) -> Tensor:
-    """Return -m^gamma log p_t, with m = p + t - 2 p t, what is missing to the label."""
-    t, log_likelihood = scores.truth, scores.log_likelihood
+    """Return the cross entropy times m^gamma, with m = p + t - 2 p t, what is missing to the label."""
+    t, cross_entropy = scores.truth, scores.cross_entropy
     if gamma == 0:
-        return -log_likelihood
+        return cross_entropy
     if torch.compiler.is_compiling():
         p = scores.probability
-        return -log_likelihood * _power(torch.lerp(p, 1 - p, t), gamma)
-
-    def loss_and_slope(p: Tensor, t: Tensor, log_likelihood: Tensor) -> tuple[Tensor, Tensor]:
+        return cross_entropy * _power(torch.lerp(p, 1 - p, t), gamma)
+    with torch.no_grad():
+        p = scores.constant_probability
         missing = torch.lerp(p, 1 - p, t)
         less = _power(missing, gamma - 1)
         power = less * missing
         # d missing / dp is 1 - 2 t.
-        of_missing = less * log_likelihood
-        of_p = torch.ops.aten.sigmoid_backward(torch.addcmul(of_missing, of_missing, t, value=-2), p)
-        return (power * log_likelihood).neg_(), torch.addcmul(of_p.mul_(-gamma), power, p - t)
-
-    constants = scores.constant_probability, t, log_likelihood.detach()
-    return with_slope(scores.masked_logits, loss_and_slope, *constants)
+        slope = (less * cross_entropy).mul_(gamma)
+        slope.addcmul_(slope, t, value=-2)
+        torch.ops.aten.sigmoid_backward.grad_input(slope, p, grad_input=slope)
+        slope.addcmul_(power, p - t)
+        value = power.mul_(cross_entropy)
+    return with_gradient(scores.masked_logits, (value,), torch.mul, slope)[0]
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:

@@ -36,7 +36,7 @@ class CrossEntropyLoss(ClassLoss):
         of_class = self.per_channel("class_weight", scores.channels)
         weight = scores.weight(of_class)
         if self.label_smoothing == 0 and (of_class is None or not isinstance(scores, SoftScores)):
-            return weighted(-scores.log_likelihood, weight)
+            return weighted(scores.cross_entropy, weight)
         logits, smoothing = scores.masked_logits, self.label_smoothing
         of_class = None if of_class is None else of_class.to(logits.dtype)
         loss = F.cross_entropy(logits, scores.truth, of_class, reduction="none", label_smoothing=smoothing)
@@ -112,7 +112,7 @@ class BCELoss(ClassLoss):
         weight = scores.weight(self.per_channel("class_weight", scores.channels))
         factor = self.per_channel("pos_weight", scores.channels)
         if factor is None and self.label_smoothing == 0:
-            return weighted(-scores.log_likelihood, weight)
+            return weighted(scores.cross_entropy, weight)
         factor = None if factor is None else over_channels(factor, scores.logits)
         truth = scores.truth + self.label_smoothing * (0.5 - scores.truth)
         loss = F.binary_cross_entropy_with_logits(scores.masked_logits, truth, pos_weight=factor, reduction="none")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dltools.losses.gradients import with_gradient, with_slope
+from dltools.losses.gradients import with_gradient
 from dltools.losses.scores import Reading, Scores, Sums, flat, once, over_channels
 from dltools.losses.softmax import SoftmaxStatistics, count_ids, softmax_statistics
 from dltools.losses.targets import Mode, id_pair, label_pair, of_probabilities, raised, soft_pair
@@ -36,9 +36,9 @@ class IdScores(Scores):
     """Softmax against class ids, without a one-hot form of them."""
 
     @once
-    def log_likelihood(self) -> Tensor:
-        """Log probability of the true class, (N, *spatial)."""
-        return self._statistics.log_likelihood.view(self.truth.shape)
+    def cross_entropy(self) -> Tensor:
+        """Minus the log probability of the true class, (N, *spatial)."""
+        return -self._statistics.log_likelihood.view(self.truth.shape)
 
     @once
     def probability(self) -> Tensor:
@@ -91,9 +91,9 @@ class SoftScores(Scores):
         return torch.log_softmax(self.logits, 1)
 
     @once
-    def log_likelihood(self) -> Tensor:
-        """Expected log probability, sum_c t_c log p_c, (N, *spatial)."""
-        return (self.truth * self.log_probability).sum(1)
+    def cross_entropy(self) -> Tensor:
+        """-sum_c t_c log p_c, (N, *spatial)."""
+        return -(self.truth * self.log_probability).sum(1)
 
     @once
     def probability(self) -> Tensor:
@@ -125,12 +125,9 @@ class LabelScores(Scores):
         return logits if self.valid is None else torch.where(self.valid, logits, -1e4)
 
     @once
-    def log_likelihood(self) -> Tensor:
-        """Log probability of each label, (N, C, *spatial)."""
-        x, t = self.masked_logits, self.truth
-        if torch.compiler.is_compiling():
-            return -F.binary_cross_entropy_with_logits(x, t, reduction="none")
-        return with_slope(x, _log_likelihood, x.detach(), t, self.constant_probability)
+    def cross_entropy(self) -> Tensor:
+        """-t log p - (1 - t) log(1 - p), (N, C, *spatial)."""
+        return F.binary_cross_entropy_with_logits(self.masked_logits, self.truth, reduction="none")
 
     @once
     def probability(self) -> Tensor:
@@ -175,17 +172,11 @@ def _sums(probability: Tensor, labels: Tensor, valid: Tensor | None) -> Sums:
     return Sums(overlap, predicted, true, _places(t, valid), *of_squares)
 
 
-def _log_likelihood(logits: Tensor, t: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Return t log p + (1 - t) log(1 - p) and its derivative by the logits."""
-    return F.binary_cross_entropy_with_logits(logits, t, reduction="none").neg_(), t - p
-
-
 def _gradient_of_sums(p: Tensor, t: Tensor, of_predicted: Tensor, of_overlap: Tensor) -> Tensor:
     """Return the gradient with respect to the logits, given that to the sums of p and of min(p, t)."""
-    # 1 where p < t; to compare is several times as slow.
-    missing = (t - p).sign_().clamp_(min=0)
-    slope = torch.addcmul(of_predicted.unsqueeze(2), missing, of_overlap.unsqueeze(2))
-    return torch.ops.aten.sigmoid_backward(slope, p)
+    # min(p, t) = (p + t - |p - t|) / 2
+    slope = (p - t).sign_().mul_(of_overlap.unsqueeze(2) / -2).add_((of_predicted + of_overlap / 2).unsqueeze(2))
+    return torch.ops.aten.sigmoid_backward.grad_input(slope, p, grad_input=slope)
 
 
 def _places(labels: Tensor, valid: Tensor | None) -> Tensor:

@@ -86,8 +86,8 @@ class Scores(ABC):
 
     @property
     @abstractmethod
-    def log_likelihood(self) -> Tensor:
-        """Log probability of the truth at each place (N, *spatial), or of each label (N, C, *spatial); 0 if ignored."""
+    def cross_entropy(self) -> Tensor:
+        """Minus the log probability of the truth: (N, *spatial), or (N, C, *spatial) for labels; 0 if ignored."""
 
     @property
     @abstractmethod
@@ -106,7 +106,7 @@ class Scores(ABC):
 
     @abstractmethod
     def weight(self, of_class: Tensor | None) -> Tensor | None:
-        """Return the weight of each value of `log_likelihood`, given one for each class (C,); None is 1 for each."""
+        """Return the weight of each value of `cross_entropy`, given one for each class (C,); None is 1 for each."""
 
     @once
     def masked_logits(self) -> Tensor:

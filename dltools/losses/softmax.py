@@ -85,21 +85,29 @@ class _Statistics(torch.autograd.Function):
                         squared[at[0]] += out.square().sum(2)
         ctx.save_for_backward(logits, ids, valid, log_likelihood, top, share)
         ctx.probability = probability
-        ctx.squares = squares
+        ctx.set_materialize_grads(False)
+        if not squares:
+            ctx.mark_non_differentiable(squared)
         return log_likelihood, predicted, overlap.to(raised), squared
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, of_log: Tensor, of_predicted: Tensor, of_overlap: Tensor, of_squares: Tensor
+        ctx: Any,
+        of_log: Tensor | None,
+        of_predicted: Tensor | None,
+        of_overlap: Tensor | None,
+        of_squares: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         logits, ids, valid, log_likelihood, top, share = ctx.saved_tensors
         # The kept probabilities become the gradient in place; a second backward pass computes them anew.
         probability, ctx.probability = ctx.probability, None
         gradient = torch.empty_like(logits) if probability is None else probability
-        pull = log_likelihood.exp() * of_overlap.gather(1, ids) + of_log
+        pull = torch.zeros_like(log_likelihood) if of_log is None else of_log
+        if of_overlap is not None:
+            pull = torch.addcmul(pull, log_likelihood.exp(), of_overlap.gather(1, ids))
         if valid is not None:
-            pull *= valid
+            pull = pull * valid
         with _full_precision(logits.device.type):
             for at in blocks(logits):
                 here = (at[0], at[2])
@@ -108,17 +116,26 @@ class _Statistics(torch.autograd.Function):
                     block = shifted.exp_().mul_(share[here].unsqueeze(1))
                 else:
                     block = probability[at]
-                slope = of_predicted[at[0]].unsqueeze(2)
-                if ctx.squares:
-                    slope = torch.addcmul(slope, block, of_squares[at[0]].unsqueeze(2), value=2)
-                    mean = (slope * block).sum(1)
+                slope = None if of_predicted is None else of_predicted[at[0]].unsqueeze(2)
+                if of_squares is not None:
+                    of_block = 2 * block * of_squares[at[0]].unsqueeze(2)
+                    slope = of_block if slope is None else slope + of_block
+                if slope is None:
+                    block.mul_(-pull[here].unsqueeze(1))
                 else:
-                    mean = torch.bmm(slope.transpose(1, 2), block).squeeze(1)
-                block.mul_(slope - (mean + pull[here]).unsqueeze(1))
+                    mean = _mean(slope, block)
+                    block.mul_(slope - (mean + pull[here]).unsqueeze(1))
                 block.scatter_add_(1, ids[here].unsqueeze(1), pull[here].unsqueeze(1))
                 if probability is None:
                     gradient[at] = block
         return gradient, None, None, None
+
+
+def _mean(slope: Tensor, probability: Tensor) -> Tensor:
+    """Return sum_c p_c u_c of slopes (N, C, 1 or P), (N, P)."""
+    if slope.shape[2] == 1:
+        return torch.bmm(slope.transpose(1, 2), probability).squeeze(1)
+    return (slope * probability).sum(1)
 
 
 def _in_plain_operations(logits: Tensor, ids: Tensor, valid: Tensor | None, squares: bool) -> SoftmaxStatistics:
