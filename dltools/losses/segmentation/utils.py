@@ -127,7 +127,10 @@ def _edt(labels: NDArray[Any], spacing: Sequence[float]) -> NDArray[np.float32]:
 
 def _cv2(mask: NDArray[Any], spacing: Sequence[float]) -> NDArray[np.float32]:
     cv2 = importlib.import_module("cv2")
-    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * np.float32(spacing[0])
+    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Its last bit differs from call to call; the squares are whole numbers.
+    np.rint(np.square(distance, out=distance), out=distance)
+    return np.sqrt(distance, out=distance) * np.float32(spacing[0])
 
 
 def _scipy(mask: NDArray[Any], spacing: Sequence[float]) -> NDArray[np.float32]:

@@ -123,3 +123,13 @@ def test_a_spacing_for_each_dimension_is_asked_for(spacing):
 def test_a_flipped_image_has_flipped_maps(flip):
     ids = label_map(1, SHAPES[2])
     np.testing.assert_allclose(signed_distances(np.flip(ids, flip), 5), np.flip(signed_distances(ids, 5), flip + 1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_maps_are_the_same_bits_each_time(only_library, seed):
+    ids = label_map(seed, (12, 13))
+    first = signed_distances(ids, 4)
+    for shift in range(8):
+        elsewhere = np.empty(ids.size + shift, ids.dtype)[shift:].reshape(ids.shape)
+        elsewhere[:] = ids
+        assert np.array_equal(signed_distances(elsewhere, 4), first)
