@@ -66,11 +66,9 @@ class FocalLoss(ClassLoss):
     def measure_scores(self, scores: Scores) -> Measure:
         """Return the sum of w times the loss, and what `normalizer` divides it by."""
         measure = super().measure_scores(scores)
-        return (
-            measure
-            if self.normalizer is not Normalizer.positives
-            else measure._replace(weight=measure.weight.clamp(min=1))
-        )
+        if self.normalizer is not Normalizer.positives:
+            return measure
+        return measure._replace(weight=measure.weight.clamp(min=1))
 
     def _loss(self, scores: Scores) -> Tensor:
         if isinstance(scores, SoftScores):

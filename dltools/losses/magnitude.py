@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dltools.cfgutils import NonNegativeFloat, PositiveFloat, component
 from dltools.losses.base import Elements, Loss, weighted
-from dltools.losses.targets import raised
+from dltools.losses.precision import raised
 
 __all__ = [
     "CharbonnierLoss",

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from dltools.cfgutils import PositiveFloat, Probability, component
 from dltools.losses.base import Elements, weighted
 from dltools.losses.classes import ClassLoss
+from dltools.losses.precision import raised
 from dltools.losses.readings import SoftScores
 from dltools.losses.scores import Scores, over_channels
-from dltools.losses.targets import Mode, raised
+from dltools.losses.targets import Mode
 
 
 @component("loss", "ce")

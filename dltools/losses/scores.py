@@ -9,7 +9,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from dltools.losses.targets import Mode, raised
+from dltools.losses.precision import raised
+from dltools.losses.targets import Mode
 
 T = TypeVar("T")
 

@@ -10,7 +10,6 @@ of p^2. Their gradient needs no more than p and the gradients g of these few num
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dltools.losses.blocks import blocks, raised_block
+from dltools.losses.precision import full_precision
 
 
 class SoftmaxStatistics(NamedTuple):
@@ -64,7 +64,7 @@ class _Statistics(torch.autograd.Function):
         overlap = logits.new_zeros((images, classes), dtype=_widest(logits))
         keep = logits.dtype == raised and ctx.needs_input_grad[0]
         probability = torch.empty_like(logits) if keep else None
-        with _full_precision(logits.device.type):
+        with full_precision(logits.device.type):
             for at in blocks(logits):
                 here = (at[0], at[2])
                 block = raised_block(logits[at], valid, here)
@@ -108,7 +108,7 @@ class _Statistics(torch.autograd.Function):
             pull = torch.addcmul(pull, log_likelihood.exp(), of_overlap.gather(1, ids))
         if valid is not None:
             pull = pull * valid
-        with _full_precision(logits.device.type):
+        with full_precision(logits.device.type):
             for at in blocks(logits):
                 here = (at[0], at[2])
                 if probability is None:
@@ -173,11 +173,6 @@ def _sum_by_id(values: Tensor, ids: Tensor, classes: int) -> Tensor:
 
 def _at(values: Tensor, valid: Tensor | None, here: tuple[slice, slice]) -> Tensor:
     return values if valid is None else values * valid[here]
-
-
-def _full_precision(device: str) -> AbstractContextManager[Any]:
-    """Keep autocast from lowering the precision of matrix products."""
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _widest(like: Tensor) -> torch.dtype:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dltools.cfgutils import DataError
+from dltools.losses.precision import check_floating, raised
 
 
 class Mode(str, Enum):
@@ -107,26 +108,6 @@ def of_probabilities(pair: Pair, mode: Mode) -> Pair:
     if mode is not Mode.multiclass:
         logits = logits - (1 - values).clamp(min=tiny).log()
     return pair._replace(logits=logits)
-
-
-def raised(input: Tensor) -> Tensor:
-    """Return a floating tensor in fp32 at least.
-
-    Raises:
-        ValueError: the tensor is not floating.
-    """
-    check_floating(input)
-    return input if input.dtype == torch.float64 else input.float()
-
-
-def check_floating(input: Tensor) -> None:
-    """Refuse what is not floating.
-
-    Raises:
-        ValueError: naming dtype and shape.
-    """
-    if not input.is_floating_point():
-        raise ValueError(f"input must be floating, got {input.dtype} of shape {tuple(input.shape)}")
 
 
 def misfit(rule: str, input: Tensor, target: Tensor) -> ValueError:

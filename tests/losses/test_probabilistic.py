@@ -1,4 +1,4 @@
-"""Values of cross entropy, binary cross entropy and focal loss against their formulas in numpy."""
+"""Values of the cross entropies, likelihood, divergence and focal loss against their formulas in numpy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
 from dltools.cfgutils import DataError, FieldError
-from dltools.losses import BCELoss, CrossEntropyLoss, FocalLoss
+from dltools.losses import BCELoss, CrossEntropyLoss, FocalLoss, KLLoss, NLLLoss
 
 WEIGHTS = [0.5, 2.0, 1.0, 0.25]
 VOID = 255
@@ -102,6 +102,60 @@ def test_bce_is_its_formula(seed, soft, pos_weight):
     expected = (w * each).sum() / (w * np.ones_like(each)).sum()
     loss = BCELoss(mode="multilabel", class_weight=WEIGHTS, pos_weight=pos_weight)
     assert run(loss, logits, target) == pytest.approx(expected, rel=1e-10)
+
+
+@given(seed=st.integers(0, 10_000), weights=st.sampled_from([None, WEIGHTS]))
+def test_nll_takes_log_probabilities_and_is_minus_that_of_the_truth(seed, weights):
+    logits, ids, _ = batch(seed)
+    w = np.array(weights or [1.0] * 4)[np.where(ids == VOID, 0, ids)] * (ids != VOID)
+    loss = NLLLoss(ignore_index=VOID, class_weight=weights)
+    assert run(loss, log_softmax(logits), ids) == pytest.approx(
+        (-of_truth(log_softmax(logits), ids) * w).sum() / w.sum()
+    )
+
+
+def test_nll_of_class_probabilities_is_the_mix():
+    log_p, (one, other) = torch.randn(3, 4).log_softmax(1), torch.randint(0, 4, (2, 3))
+    mixed = 0.3 * F.one_hot(one, 4) + 0.7 * F.one_hot(other, 4)
+    torch.testing.assert_close(NLLLoss()(log_p, mixed), 0.3 * NLLLoss()(log_p, one) + 0.7 * NLLLoss()(log_p, other))
+
+
+@given(seed=st.integers(0, 10_000), temperature=st.sampled_from([0.5, 1.0, 4.0]))
+def test_kl_is_its_formula(seed, temperature):
+    rng = np.random.default_rng(seed)
+    logits, others = rng.normal(0, 3, (2, 3, 4, 5))
+    t = np.exp(log_softmax(others))
+    t[0, 0], t[0, 1] = 0, t[0, 1] + t[0, 0]
+    log_p = log_softmax(logits / temperature)
+    gap = np.where(t > 0, t * (np.log(np.where(t > 0, t, 1)) - log_p), 0).sum(1)
+    assert run(KLLoss(temperature=temperature), logits, t) == pytest.approx(temperature**2 * gap.mean(), rel=1e-9)
+
+
+def test_kl_is_least_where_the_prediction_is_the_target_and_ce_is_of_ids():
+    t = torch.randn(2, 4, 6, dtype=torch.float64).softmax(1)
+    logits = t.log().requires_grad_()
+    value = KLLoss()(logits, t)
+    value.backward()
+    assert value.item() == pytest.approx(0, abs=1e-12)
+    assert logits.grad.abs().max() < 1e-12
+    ids = torch.randint(0, 4, (2, 6))
+    torch.testing.assert_close(KLLoss()(logits, ids), CrossEntropyLoss()(logits, ids))
+
+
+@pytest.mark.parametrize("make", [CrossEntropyLoss, BCELoss])
+def test_soft_labels_are_met_best_by_themselves(make):
+    t = torch.rand(3, 4, dtype=torch.float64)
+    multiclass = make is CrossEntropyLoss
+    t = t / t.sum(1, keepdim=True) if multiclass else t
+    logits = (t.log() if multiclass else t.logit()).requires_grad_()
+    (make() if multiclass else make(mode="multilabel"))(logits, t).backward()
+    assert logits.grad.abs().max() < 1e-12
+
+
+def test_smoothed_labels_of_bce_are_nearer_to_one_half():
+    logits, labels = torch.randn(3, 4), torch.randint(0, 2, (3, 4))
+    smoothed = BCELoss(mode="multilabel", label_smoothing=0.2)(logits, labels)
+    torch.testing.assert_close(smoothed, BCELoss(mode="multilabel")(logits, 0.8 * labels + 0.1))
 
 
 @given(seed=st.integers(0, 10_000), gamma=st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0]))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dltools.losses.base import Elements, Loss
-from dltools.losses.targets import raised
+from dltools.losses.precision import raised
 
 EPS = 1e-7
 """Lengths, in pixels, and ratios are not divided by less; areas and squares not by less than its square."""

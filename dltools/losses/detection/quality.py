@@ -12,7 +12,8 @@ from torch import Tensor
 from dltools.cfgutils import NonNegativeFloat, component
 from dltools.losses.base import Elements, Loss, Measure
 from dltools.losses.detection.boxes import power
-from dltools.losses.targets import Mode, label_pair, misfit, raised
+from dltools.losses.precision import raised
+from dltools.losses.targets import Mode, label_pair, misfit
 
 
 class Normalizer(str, Enum):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dltools.losses.targets import raised
+from dltools.losses.precision import raised
 
 
 class Joints(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 import torch
@@ -13,6 +12,7 @@ from dltools.cfgutils import PositiveFloat, PositiveInt, component
 from dltools.losses.base import Elements, Loss, weighted
 from dltools.losses.keypoints.flow import PlaneFlow
 from dltools.losses.keypoints.joints import point_pair
+from dltools.losses.precision import full_precision
 
 
 @component("loss", "rle")
@@ -55,14 +55,7 @@ class RLELoss(Loss):
         sigmas = torch.where(present.unsqueeze(2), sigmas, 1).clamp(min=self.min_sigma)
         error = (truth - points) / sigmas
         laplace = -error.abs().sum(2) - 2 * math.log(2)
-        with _full_precision(input.device.type):
+        with full_precision(input.device.type):
             residual = self.flow.log_prob(error)
         loss = 2 * sigmas.log().sum(2) - laplace - residual
         return weighted(torch.where(present, loss, 0), present)
-
-
-def _full_precision(device: str) -> AbstractContextManager[None]:
-    """Return a context without autocast, where the device has one."""
-    if torch.amp.is_autocast_available(device):
-        return torch.autocast(device, enabled=False)
-    return nullcontext()

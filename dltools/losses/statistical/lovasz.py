@@ -8,13 +8,14 @@ from torch import Tensor
 from dltools.cfgutils import FieldError, component
 from dltools.distutils import sum_over_ranks
 from dltools.losses.base import Elements, weighted
+from dltools.losses.precision import raised
 from dltools.losses.readings import IdScores, LabelScores, SoftScores
 from dltools.losses.regions import Absent, PerClassLoss, Pool, ratio
 from dltools.losses.scores import Scores, flat
 from dltools.losses.softmax import count_ids
 from dltools.losses.statistical.jaccard_weights import binned_weights, bins_of, sorted_weights
 from dltools.losses.statistical.lovasz_softmax import lovasz_softmax
-from dltools.losses.targets import Mode, raised
+from dltools.losses.targets import Mode
 
 
 @component("loss", "lovasz")
