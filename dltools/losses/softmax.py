@@ -139,7 +139,7 @@ def _mean(slope: Tensor, probability: Tensor) -> Tensor:
 
 
 def _in_plain_operations(logits: Tensor, ids: Tensor, valid: Tensor | None, squares: bool) -> SoftmaxStatistics:
-    """Say the same so that a compiler makes loops of it: nothing gathered or scattered, no buffer kept."""
+    """Say the same so that a compiler makes a few loops of it: nothing is gathered or scattered."""
     raised = logits.to(torch.promote_types(logits.dtype, torch.float32))
     here = None if valid is None else valid.unsqueeze(1)
     if here is not None:
