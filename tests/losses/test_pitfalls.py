@@ -275,6 +275,25 @@ def test_18_a_batch_is_left_as_it_was(cls, mode):
 
 
 @every_class_loss
+def test_18_a_batch_is_never_waited_for(cls, mode):
+    """On the meta device nothing has a value, so that whatever asks for one fails."""
+    logits, target = (part.to("meta") for part in pair(cls, mode))
+    make(cls, mode, ignore_index=VOID)(logits.requires_grad_(), target).backward()
+    assert logits.grad.shape == logits.shape
+
+
+@every_class_loss
+def test_18_it_compiles_without_a_graph_break(cls, mode):
+    logits, target = pair(cls, mode)
+    torch._dynamo.reset()
+    compiled = torch.compile(make(cls, mode, ignore_index=VOID), fullgraph=True, backend="aot_eager")
+    value, gradient = value_and_gradient(compiled, logits, target)
+    expected, expected_gradient = value_and_gradient(make(cls, mode, ignore_index=VOID), logits, target)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradient, expected_gradient)
+
+
+@every_class_loss
 def test_19_under_deterministic_algorithms_two_passes_give_the_same_bits(cls, mode):
     logits, target = pair(cls, mode)
     torch.use_deterministic_algorithms(True)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 SHORT = ["policy.epochs=1", "policy.limit_train=40", "policy.log_every=5st", "policy.limit_val=1", "policy.test=false"]
 OF_PIXELS = ["ce", "focal", "kl", "poly1", "bce", "soft_margin", "multilabel_soft_margin", "asymmetric"]
-OF_REGIONS = ["dice", "sq_dice", "gdice", "jaccard", "sq_jaccard", "tversky", "focal_tversky", "f1"]
+OF_REGIONS = ["dice", "sq_dice", "gdice", "jaccard", "sq_jaccard", "tversky", "focal_tversky", "f1", "mcc", "lovasz"]
 SIGMOID = ["loss.bce.mode=multilabel"]
 
 

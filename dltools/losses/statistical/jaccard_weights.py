@@ -40,12 +40,11 @@ def bins_of(places: int, bounded: bool, over_ranks: bool) -> int:
 def sorted_weights(error: Tensor, foreground: Tensor) -> Tensor:
     """Return the weight of each error (R, P), given which are of foreground places."""
     order = error.argsort(dim=1, descending=True, stable=True)
-    hit = foreground.gather(1, order).to(error.dtype)
-    total = hit.sum(1, keepdim=True)
-    # The sums are of ones: in fp32 they are right up to 2^24 places.
-    seen = hit.cumsum(1)
-    before = total + torch.arange(hit.shape[1], device=hit.device) - seen + hit
-    weight = torch.where(hit > 0, 1 / before, (total - seen) / (before * (before + 1)))
+    hit = foreground.gather(1, order)
+    total, seen = hit.sum(1, keepdim=True), hit.cumsum(1)
+    left = (total - seen).to(error.dtype)
+    before = (total - seen + hit + torch.arange(hit.shape[1], device=hit.device)).to(error.dtype)
+    weight = torch.where(hit, 1 / before, left / (before * (before + 1)))
     return torch.zeros_like(error).scatter_(1, order, torch.where(total > 0, weight, 0))
 
 
