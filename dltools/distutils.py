@@ -38,6 +38,40 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def rank() -> int:
+    """Return the number of this rank, 0 where no process group is."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def meeting_device() -> torch.device:
+    """Return where tensors must be to be sent to other ranks."""
+    only_cuda = dist.is_initialized() and dist.get_backend() == "nccl"
+    return torch.device("cuda", torch.cuda.current_device()) if only_cuda else torch.device("cpu")
+
+
+def gather_over_ranks(values: Tensor) -> Tensor:
+    """Return the tensors of all ranks, (ranks, ...), of one shape and dtype; every rank must take part."""
+    if world_size() == 1:
+        return values.unsqueeze(0)
+    gathered = values.new_empty(world_size() * values.numel())
+    dist.all_gather_into_tensor(gathered, values.flatten())
+    return gathered.view(world_size(), *values.shape)
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """Return the objects of all ranks, pickled on their way; every rank must take part."""
+    if world_size() == 1:
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return the widest floating-point type of a device: fp64 wherever there is one."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def sum_over_ranks(values: Tensor) -> Tensor:
     """Return the sum of a tensor over all ranks, differentiable; every rank must take part.
 

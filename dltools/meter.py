@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dltools.distutils import sum_over_ranks
+from dltools.distutils import sum_over_ranks, widest_float
 
 
 class Meter:
@@ -24,7 +24,7 @@ class Meter:
         """Add the values of one batch."""
         for name, value in values.items():
             total, weight = value if isinstance(value, tuple) else (value, torch.ones_like(value))
-            pair = torch.stack([total.detach(), weight.detach().to(total.dtype)]).to(_widest(total))
+            pair = torch.stack([total.detach(), weight.detach().to(total.dtype)]).to(widest_float(total.device))
             self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def compute(self) -> dict[str, float]:
@@ -38,7 +38,3 @@ class Meter:
         sums = dict(zip(self._sums, pairs, strict=True))
         self._sums.clear()
         return {name: total / weight for name, (total, weight) in sums.items() if weight != 0}
-
-
-def _widest(like: Tensor) -> torch.dtype:
-    return torch.float32 if like.device.type == "mps" else torch.float64

@@ -59,7 +59,7 @@ def _is_override(argument: str) -> bool:
     return not argument.startswith("-") and (argument.startswith(("~", "+")) or "=" in argument)
 
 
-def run(config: DictConfig) -> float:
+def run(config: DictConfig) -> float | tuple[float, ...]:
     """Run one composed config: the task function that Hydra and its launchers call."""
     from dltools.policies.launch import launch
 

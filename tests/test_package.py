@@ -64,7 +64,7 @@ def test_the_wheel_carries_its_license_and_its_command(wheel):
 
 def test_every_library_that_the_code_imports_is_declared(wheel):
     info = importlib.metadata.packages_distributions()
-    declared = _requirements(wheel)
+    declared = _requirements(wheel) | (_requirements(wheel, "coco") & {"pycocotools"})
     undeclared = {
         f"{file.relative_to(ROOT)} imports {module}"
         for folder in ("dltools", "hydra_plugins")
@@ -131,12 +131,17 @@ def _imports(file):
             yield node.module.split(".")[0]
 
 
-def _requirements(wheel):
-    """Return the distributions that the wheel needs without any extra."""
+def _requirements(wheel, extra=None):
+    """Return the distributions that the wheel needs without any extra, or for one."""
     archive = zipfile.ZipFile(wheel)
     metadata = next(name for name in archive.namelist() if name.endswith("/METADATA"))
     rows = Parser().parsestr(archive.read(metadata).decode()).get_all("Requires-Dist")
-    return {_normalised(re.match(r"[\w.-]+", row).group()) for row in rows if "extra ==" not in row}
+    return {_normalised(re.match(r"[\w.-]+", row).group()) for row in rows if _extra(row) == extra}
+
+
+def _extra(row):
+    found = re.search(r"extra == ['\"](\w+)['\"]", row)
+    return found and found[1]
 
 
 def _normalised(name):

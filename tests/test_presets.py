@@ -20,6 +20,8 @@ NEEDS = {
     "model=own": ["model._target_=dltools.models.unet.UNet"],
     "experiment=fashion_mnist": None,
     "hydra/job_logging=run": None,
+    "metric=report": ["objective=val/f1"],
+    "metric=outlines": ["objective=val/nsd"],
 }
 """What a preset needs to run; None marks one that is run elsewhere."""
 

@@ -153,7 +153,7 @@ MASKS = ["task=segmentation", "data=folder_masks", "data.root={masks}", "data.cl
         (["task=classification", "data=idx"], None, ["data.root"]),
         (["task=segmentation", "loss=giou"], None, ["loss.giou", "classes"]),
         (["device=cuda:77"], None, ["device=cuda:77"]),
-        (["objective.name=val/ioo"], None, ["objective.name=val/ioo", "Did you mean 'val/iou'"]),
+        (["objective=val/ioo"], None, ["objective=val/ioo", "Did you mean 'val/iou'", "A validation logs val/loss"]),
         (["resume=/nowhere"], None, ["resume=/nowhere"]),
         (MASKS, _no_images, ["train/images"]),
         (MASKS, _broken_image, ["train/images/1.png"]),

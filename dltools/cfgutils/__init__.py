@@ -8,7 +8,7 @@ from dltools.cfgutils.constraints import (
     PositiveInt,
     Probability,
 )
-from dltools.cfgutils.errors import ConfigError, DataError, FieldError, TrainingError
+from dltools.cfgutils.errors import ConfigError, DataError, FieldError, TrainingError, add_note, noting
 
 __all__ = [
     "ConfigError",
@@ -20,6 +20,8 @@ __all__ = [
     "PositiveInt",
     "Probability",
     "TrainingError",
+    "add_note",
     "component",
     "foreign",
+    "noting",
 ]

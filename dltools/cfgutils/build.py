@@ -10,7 +10,7 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from dltools.cfgutils.errors import ConfigError, FieldError
+from dltools.cfgutils.errors import ConfigError, FieldError, add_note
 from dltools.cfgutils.index import index
 from dltools.cfgutils.nearest import did_you_mean
 
@@ -133,5 +133,5 @@ def _call(target: Callable[..., Any], path: str, key: str, arguments: dict[str, 
     except FieldError as error:
         raise FieldError(f"{key}.{error.field}", error.problem) from error
     except Exception as error:
-        error.add_note(f"while building {key} ({path})") if hasattr(error, "add_note") else None
+        add_note(error, f"while building {key} ({path})")
         raise

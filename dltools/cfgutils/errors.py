@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class ConfigError(ValueError):
     """A config asks for something that cannot be. The message names the key and what would be right."""
@@ -27,3 +30,18 @@ class DataError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training cannot go on. The message names the value, the step and what usually helps."""
+
+
+def add_note(error: Exception, where: str) -> None:
+    """Let an error tell where it was, such as `in metric.iou`; `explain` and Python's own tracebacks show it."""
+    error.__notes__ = [*getattr(error, "__notes__", []), where]  # type: ignore[attr-defined]
+
+
+@contextmanager
+def noting(where: str | Callable[[], str]) -> Iterator[None]:
+    """Add a note, made only then, to an error that passes through, which keeps its type."""
+    try:
+        yield
+    except Exception as error:
+        add_note(error, where if isinstance(where, str) else where())
+        raise

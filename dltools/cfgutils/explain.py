@@ -18,7 +18,7 @@ from omegaconf.errors import (
 )
 
 from dltools.cfgutils.errors import ConfigError, DataError, TrainingError
-from dltools.cfgutils.groups import PLURAL
+from dltools.cfgutils.groups import CALCULATED, PLURAL
 from dltools.cfgutils.nearest import did_you_mean
 from dltools.cfgutils.options import names_of
 
@@ -41,9 +41,11 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _plain(error: BaseException, whole: BaseException) -> str:
-    """Return the message; of an error that a loader's worker sent, the part behind its traceback."""
+    """Return the message and where it was; of an error that a loader's worker sent, the part behind its traceback."""
     _, worker, text = str(error).rpartition(f"{type(error).__name__}: ")
-    return text.strip() if worker and "Original Traceback" in str(error) else str(error)
+    notes = ", ".join(getattr(error, "__notes__", []))
+    message = text.strip() if worker and "Original Traceback" in str(error) else str(error)
+    return f"{message} ({notes})" if notes else message
 
 
 def _missing_option(error: BaseException, whole: BaseException) -> str:
@@ -84,6 +86,15 @@ def _missing_value(error: BaseException, whole: BaseException) -> str:
     return f"{error.full_key} is missing: give it as {error.full_key}=..."
 
 
+def _unreadable(error: BaseException, whole: BaseException) -> str:
+    """Return what Hydra says of an override that it cannot read; parentheses it takes for functions of its own."""
+    assert isinstance(error, OverrideParseException)
+    key, _, value = error.override.partition("=")
+    if key.lstrip("+").partition(".")[0] in CALCULATED and set(value) & set("(,"):
+        return f"{error.override}: an expression with parentheses or commas stands in quotes: \"{key}='{value}'\""
+    return str(error)
+
+
 def _composition(error: BaseException, whole: BaseException) -> str:
     text = str(error)
     group = re.match(r"Could not override '([^'@]+)'. No match in the defaults list", text)
@@ -111,6 +122,6 @@ _WORDS: tuple[tuple[type | tuple[type, ...], Callable[[BaseException, BaseExcept
     (MissingMandatoryValue, _missing_value),
     (InterpolationResolutionError, _wrong_type),
     (ValidationError, _wrong_type),
-    (OverrideParseException, _plain),
+    (OverrideParseException, _unreadable),
     (ConfigCompositionException, _composition),
 )

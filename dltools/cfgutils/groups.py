@@ -23,6 +23,12 @@ ORDERED = frozenset({"transform", "handler"})
 WEIGHTED = frozenset({"loss"})
 """Plural groups whose terms may carry a weight, as in `0.7*dice+0.3*focal`."""
 
+CALCULATED = frozenset({"objective"})
+"""Single groups whose choice may be an expression of logged values, as in `0.7*val/iou+0.3*val/dice`.
+
+Such a choice is the field `expr` of the group's component `expression`. One that names a component or a preset is that.
+"""
+
 
 def package_of(group: str, name: str) -> str:
     """Return where in the config a component lands: `loss.dice` for a plural group, `model` for a single one."""

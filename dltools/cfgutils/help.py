@@ -22,6 +22,7 @@ Words
     group=name           choose a component or a preset; groups marked + take several: loss=dice+focal
     key=value            set a value, such as seed=1 device=cuda policy.epochs=30 loader.batch_size=64
                          loader.num_workers=4 data.root=/path/to/data resume=auto hydra.run.dir=runs/mine
+    objective=val/iou    what the run returns: a logged value, or "0.7*val/iou + 0.3*val/dice"
     ~writer.csv          leave one of several out
     -m a=1,2             sweep over values
     --cfg job            show the config and stop; --info defaults-tree shows where it comes from

@@ -1,7 +1,8 @@
-"""The config source that knows components from the file tree and reads term expressions.
+"""The config source that knows components from the file tree and reads expressions.
 
 Asked for `loss/dice` it imports the module that defines it, which puts the structured config into the ConfigStore,
-and answers with that. For `loss/0.7*dice+focal` it answers with a config whose defaults list names the terms.
+and answers with that. For `loss/0.7*dice+focal` it answers with a config whose defaults list names the terms, and for
+`objective/val/iou` with the component `objective/expression` that has `val/iou` as its `expr`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from omegaconf import OmegaConf
 
 from dltools.cfgutils.component import ensure_stored
 from dltools.cfgutils.errors import ConfigError
+from dltools.cfgutils.expression import Expression
+from dltools.cfgutils.groups import CALCULATED
 from dltools.cfgutils.index import index
 from dltools.cfgutils.terms import is_expression, parse
 
@@ -52,33 +55,52 @@ class ComponentSource(ConfigSource):
     def is_config(self, config_path: str) -> bool:
         """Tell whether a path is a component or an expression."""
         group, name = _split(config_path)
-        return is_expression(group, name) or index().find(group, name) is not None
+        return group in CALCULATED or is_expression(group, name) or index().find(group, name) is not None
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return the structured config of a component, or the terms of an expression."""
+        """Return the structured config of a component, or what an expression stands for."""
         group, name = _split(config_path)
-        path = f"{self.scheme()}://{self.path}"
-        entry = index().find(group, name)
-        if entry is None:
-            terms = OmegaConf.create(_expression_config(group, name))
-            return ConfigResult(provider=self.provider, path=path, config=terms, header={"package": None})
-        ensure_stored(group, name, entry.module)
-        stored = ConfigStore.instance().load(f"{group}/{name}.yaml")
-        return ComponentResult(
-            provider=self.provider, path=path, config=stored.node, header={"package": stored.package}
-        )
+        if index().find(group, name) is not None:
+            return self._component(group, name)
+        if group in CALCULATED:
+            Expression.parse(name, group)
+            return self._component(group, "expression", expr=name)
+        terms = OmegaConf.create(_expression_config(group, name))
+        return ConfigResult(provider=self.provider, path=self._path, config=terms, header={"package": None})
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """List the components of a group, without importing them."""
+        """List the components of a group, without importing them; where a logged value is chosen, the usual ones."""
         path = config_path.strip("/")
         groups = {group for group in index().groups() if not path} if results_filter != ObjectType.CONFIG else set()
         names = index().names(path) if results_filter != ObjectType.GROUP else []
+        if path in CALCULATED and names:
+            names += ["val/loss", *(f"val/{metric}" for metric in index().names("metric"))]
         return sorted({*groups, *names})
+
+    def _component(self, group: str, name: str, **values: Any) -> ConfigResult:
+        entry = index().find(group, name)
+        assert entry is not None
+        ensure_stored(group, name, entry.module)
+        stored = ConfigStore.instance().load(f"{group}/{name}.yaml")
+        for field, value in values.items():
+            stored.node[field] = value
+        return ComponentResult(
+            provider=self.provider, path=self._path, config=stored.node, header={"package": stored.package}
+        )
+
+    @property
+    def _path(self) -> str:
+        return f"{self.scheme()}://{self.path}"
 
 
 def _split(config_path: str) -> tuple[str, str]:
-    group, _, name = config_path.strip("/").rpartition("/")
-    return group, name.removesuffix(".yaml")
+    """Return the group and the choice; an expression of logged values has slashes of its own."""
+    path = config_path.strip("/").removesuffix(".yaml")
+    first, _, rest = path.partition("/")
+    if first in CALCULATED and rest:
+        return first, rest
+    group, _, name = path.rpartition("/")
+    return group, name
 
 
 def _expression_config(group: str, expression: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ from dltools.losses.statistical import (
     MCCLoss,
     TverskyLoss,
 )
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 __all__ = [
     "APLoss",

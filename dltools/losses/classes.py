@@ -13,7 +13,7 @@ from dltools.cfgutils import FieldError
 from dltools.losses.base import Elements, Loss, Measure, summed
 from dltools.losses.readings import read
 from dltools.losses.scores import Reading, Scores
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -14,7 +14,7 @@ from dltools.losses.base import Elements, weighted
 from dltools.losses.classes import ClassLoss
 from dltools.losses.readings import SoftScores
 from dltools.losses.scores import Scores, over_channels
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 
 @component("loss", "soft_margin")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import cast
@@ -10,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dltools.cfgutils import ConfigError, FieldError
+from dltools.cfgutils import ConfigError, FieldError, add_note
 from dltools.losses.base import Loss, Measure, Reduction
 from dltools.losses.classes import ClassLoss
 from dltools.losses.readings import read
@@ -150,8 +149,7 @@ class LossSum(nn.Module):
         except FieldError as error:
             raise FieldError(f"loss.{name}.{error.field}", error.problem) from error
         except Exception as error:
-            if sys.version_info >= (3, 11):
-                error.add_note(f"in loss.{name}")
+            add_note(error, f"in loss.{name}")
             raise
 
 

@@ -13,7 +13,7 @@ from dltools.losses.classes import ClassLoss
 from dltools.losses.gradients import with_gradient
 from dltools.losses.readings import LabelScores, SoftScores
 from dltools.losses.scores import Scores
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 
 class Normalizer(str, Enum):

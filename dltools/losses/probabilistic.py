@@ -13,7 +13,7 @@ from dltools.losses.classes import ClassLoss
 from dltools.losses.precision import raised
 from dltools.losses.readings import SoftScores
 from dltools.losses.scores import Scores, over_channels
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 
 @component("loss", "ce")

@@ -10,7 +10,8 @@ from dltools.losses.gradients import with_gradient
 from dltools.losses.precision import raised
 from dltools.losses.scores import Reading, Scores, Sums, flat, once, over_channels
 from dltools.losses.softmax import SoftmaxStatistics, count_ids, softmax_statistics
-from dltools.losses.targets import Mode, id_pair, label_pair, of_probabilities, soft_pair
+from dltools.losses.targets import id_pair, label_pair, of_probabilities, soft_pair
+from dltools.mode import Mode
 
 
 def read(

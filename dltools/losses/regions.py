@@ -13,7 +13,7 @@ from dltools.distutils import sum_over_ranks
 from dltools.losses.base import Elements, weighted
 from dltools.losses.classes import ClassLoss
 from dltools.losses.scores import Scores, Sums
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 Pool = Enum("Pool", {"image": "image", "batch": "batch", "global": "global"}, type=str, module=__name__)
 """Over which places one region is summed: each image, the whole batch, or the batches of all ranks."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dltools.losses.precision import raised
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import NamedTuple
 
 import torch
@@ -10,17 +9,7 @@ from torch import Tensor
 
 from dltools.cfgutils import DataError
 from dltools.losses.precision import check_floating, raised
-
-
-class Mode(str, Enum):
-    """What the channels of the logits mean."""
-
-    binary = "binary"
-    """One channel: foreground or not (sigmoid)."""
-    multiclass = "multiclass"
-    """C channels of which one holds at each place (softmax)."""
-    multilabel = "multilabel"
-    """C channels that hold or not independently (sigmoid)."""
+from dltools.mode import Mode
 
 
 class Pair(NamedTuple):

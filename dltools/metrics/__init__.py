@@ -1,22 +1,99 @@
 """Metrics, with the method names of torchmetrics: `update(preds, target)`, `compute()`, `reset()`."""
 
-from dltools.metrics.base import Metric
-from dltools.metrics.classification import Accuracy, F1Score
-from dltools.metrics.combine import MetricSet
-from dltools.metrics.confusion import ConfusionMatrix, ConfusionMetric
-from dltools.metrics.detection import MeanAveragePrecision
-from dltools.metrics.keypoints import PCK
-from dltools.metrics.segmentation import DiceScore, MeanIoU
+from dltools.metrics.base import Metric, PerClassMetric
+from dltools.metrics.classification import (
+    AUROC,
+    Accuracy,
+    AveragePrecision,
+    BalancedAccuracy,
+    CalibrationError,
+    CohenKappa,
+    ConfusionTable,
+    F1Score,
+    FBetaScore,
+    MatthewsCorrelation,
+    Precision,
+    Recall,
+    Specificity,
+    TopKAccuracy,
+)
+from dltools.metrics.combine import MetricSet, Results
+from dltools.metrics.counted import FractionMetric
+from dltools.metrics.counts import ConfusionMatrix, Counts, ImageCounts, ImageLabelCounts, LabelCounts, Totals
+from dltools.metrics.detection import DetectionF1, MeanAveragePrecision, OKSAveragePrecision
+from dltools.metrics.keypoints import PCK, KeypointAUC, NormalizedMeanError, PCKh
+from dltools.metrics.regression import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    PeakSignalNoiseRatio,
+    R2Score,
+    RootMeanSquaredError,
+)
+from dltools.metrics.segmentation import (
+    ASSD,
+    HD95,
+    BoundaryF1,
+    BoundaryIoU,
+    DiceScore,
+    FrequencyWeightedIoU,
+    HausdorffDistance,
+    MeanIoU,
+    NormalizedSurfaceDice,
+    PanopticQuality,
+    PixelAccuracy,
+)
+from dltools.metrics.state import Reading, Rows, State
 
 __all__ = [
+    "ASSD",
+    "AUROC",
+    "HD95",
     "PCK",
     "Accuracy",
+    "AveragePrecision",
+    "BalancedAccuracy",
+    "BoundaryF1",
+    "BoundaryIoU",
+    "CalibrationError",
+    "CohenKappa",
     "ConfusionMatrix",
-    "ConfusionMetric",
+    "ConfusionTable",
+    "Counts",
+    "DetectionF1",
     "DiceScore",
     "F1Score",
+    "FBetaScore",
+    "FractionMetric",
+    "FrequencyWeightedIoU",
+    "HausdorffDistance",
+    "ImageCounts",
+    "ImageLabelCounts",
+    "KeypointAUC",
+    "LabelCounts",
+    "MatthewsCorrelation",
+    "MeanAbsoluteError",
     "MeanAveragePrecision",
     "MeanIoU",
+    "MeanSquaredError",
     "Metric",
     "MetricSet",
+    "NormalizedMeanError",
+    "NormalizedSurfaceDice",
+    "OKSAveragePrecision",
+    "PCKh",
+    "PanopticQuality",
+    "PeakSignalNoiseRatio",
+    "PerClassMetric",
+    "PixelAccuracy",
+    "Precision",
+    "R2Score",
+    "Reading",
+    "Recall",
+    "Results",
+    "RootMeanSquaredError",
+    "Rows",
+    "Specificity",
+    "State",
+    "TopKAccuracy",
+    "Totals",
 ]

@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from dltools.augs.collate import collate
-from dltools.cfgutils import ConfigError, DataError, PositiveInt, TrainingError
+from dltools.cfgutils import ConfigError, DataError, PositiveInt, TrainingError, noting
 from dltools.cfgutils.timeunit import TimeUnit
 from dltools.data.base import Provider
 from dltools.handlers.checkpoint import load_checkpoint, save_checkpoint
@@ -45,6 +46,8 @@ class Policy(ABC):
 
     offers: ClassVar[tuple[str, ...]] = ()
     """Kinds of output that `losses` gives; those that no loss of a run reads need not be made."""
+    measured: ClassVar[tuple[str, ...]] = ()
+    """Kinds of output that `measures` gives; those that no metric of a run reads need not be made."""
 
     epochs: PositiveInt = 10
     """Passes over the training samples."""
@@ -103,23 +106,26 @@ class Policy(ABC):
             raise ConfigError("data.distance_maps=true is for the segmentation policy; no other reads the maps.")
         return samples
 
-    def run(self, job: Job) -> float:
-        """Fit, test the best weights, and return the objective of the best epoch (NaN if there is none).
+    def run(self, job: Job) -> float | tuple[float, ...]:
+        """Fit, test the best weights, and return the objective; of several a tuple. One without a value is NaN.
 
         Whatever ends the run, `summary.json` and the writers are told how it ended.
         """
         self.job = job
+        self.criteria = job.objective.criteria(job.logged())
         self.loaders: dict[str, DataLoader[Any]] = {}
         self.gallery = Gallery(job.visualizers, job.hub, self.names(job.data))
         steps = self._length(self._loader("train"), self.limit_train)
         self.steps = steps, self.epochs * steps
         if self.offers:
             job.loss.check_offer(self.offers)
+        if self.measured:
+            job.metrics.check_offer(self.measured)
         job.loss.schedule(*self.steps)
         self.scheduler = job.schedule.attach(job.optimizer, self.epochs * steps, steps)
         checkpoint = find_checkpoint(job.resume, job.folder)
         self.state = RunState() if checkpoint is None else load_run(job, self.scheduler, checkpoint)
-        job.folder.write_summary(summarize(self.state, "running", job.objective))
+        job.folder.write_summary(summarize(self.state, "running", self.criteria))
         job.hub.open(
             RunInfo(
                 folder=job.folder.path,
@@ -142,11 +148,11 @@ class Policy(ABC):
             failure = error
             raise
         finally:
-            summary = summarize(self.state, status, job.objective, failure)
+            summary = summarize(self.state, status, self.criteria, failure)
             job.folder.write_summary(summary)
             job.chain.close()
             job.hub.close(status, summary)
-        return math.nan if self.state.best is None else self.state.best
+        return self.state.returned(self.criteria)
 
     def fit(self) -> None:
         """Train for the epochs that are left, validate, and keep the best and the last checkpoint."""
@@ -156,10 +162,11 @@ class Policy(ABC):
             validated = (epoch + 1) % self.val_every == 0 or epoch + 1 == self.epochs
             if validated:
                 record.metrics.update(self.evaluate("val"))
+            is_best = validated and self.state.judge(self.criteria, record.metrics)
             self.state.last_metrics = record.metrics
             self.job.hub.scalars(record)
-            save_run(self.job, self.state, self.scheduler, is_best=validated and self._is_best(record.metrics))
-            self.job.folder.write_summary(summarize(self.state, "running", self.job.objective))
+            save_run(self.job, self.state, self.scheduler, is_best=is_best)
+            self.job.folder.write_summary(summarize(self.state, "running", self.criteria))
 
     def train_epoch(self, loader: DataLoader[Any], epoch: int) -> Record:
         """Train for one epoch; return the record of its last interval, which the validation joins."""
@@ -170,7 +177,8 @@ class Policy(ABC):
         log_every = max(1, TimeUnit.parse(self.log_every, "log_every").steps(*self.steps))
         meter, samples = Meter(), 0
         for position, batch in enumerate(self._batches(loader, self.limit_train), start=1):
-            meter.add(self.train_step(batch))
+            with noting(partial(_words_of, batch, "train")):
+                meter.add(self.train_step(batch))
             self.state.step += 1
             samples += len(batch["image"])
             if position % log_every == 0 or position == steps:
@@ -209,17 +217,22 @@ class Policy(ABC):
         length = self._length(loader, limit)
         self.gallery.begin(self.state.step, *self.steps, final=stage == "test" or self.state.epoch == self.epochs)
         for position, batch in enumerate(self._batches(loader, limit), start=1):
-            with job.chain.forward():
-                output = job.model(job.augs.normalize(batch["image"]))
-                _, terms = job.loss(self.losses(output, batch), self.state.step)
-            meter.add(terms)
-            job.metrics.update(self.measures(output, batch))
+            with noting(partial(_words_of, batch, stage)):
+                with job.chain.forward():
+                    output = job.model(job.augs.normalize(batch["image"]))
+                    _, terms = job.loss(self.losses(output, batch), self.state.step)
+                meter.add(terms)
+                job.metrics.update(self.measures(output, batch))
             if self.gallery.wants_more():
                 self.gallery.add(batch["image"], self.truths(batch), self.predictions(output), batch["index"].tolist())
             job.hub.progress(Progress(self.state.epoch, self.epochs, position, length, stage))
         self.state.spend(stage, started)
         self.gallery.draw(stage, self.state.step)
-        return {f"{stage}/{name}": value for name, value in (total_of(meter.compute()) | job.metrics.compute()).items()}
+        measured = job.metrics.compute()
+        for name, table in measured.tables.items():
+            job.hub.table(f"{stage}/{name}", self.state.step, table)
+        values = total_of(meter.compute()) | measured.scalars
+        return {f"{stage}/{name}": value for name, value in (values | self._calculated(values)).items()}
 
     def finish(self) -> None:
         """Write the deployable weights of the best epoch, and test them."""
@@ -261,6 +274,15 @@ class Policy(ABC):
         for batch in islice(loader, limit):
             yield {name: _to(value, self.job.device) for name, value in batch.items()}
 
+    def _calculated(self, values: dict[str, float]) -> dict[str, float]:
+        """Return the objectives of an evaluation that are not values of it already."""
+        logged = {f"val/{name}": value for name, value in values.items()}
+        return {
+            key: criterion.value(logged)
+            for key, criterion in self.criteria.items()
+            if criterion.expression.name is None
+        }
+
     @staticmethod
     def _length(loader: DataLoader[Any], limit: int | None) -> int:
         return len(loader) if limit is None else min(limit, len(loader))
@@ -279,13 +301,12 @@ class Policy(ABC):
         metrics = {f"train/{name}": value for name, value in means.items()}
         return Record(self.state.step, epoch + 1, metrics, {"samples/s": speed})
 
-    def _is_best(self, metrics: dict[str, float]) -> bool:
-        """Compare the objective with the best so far and remember it if it is better."""
-        value = self.job.objective.value({k: v for k, v in metrics.items() if k.startswith("val/")})
-        if not self.job.objective.better(value, self.state.best):
-            return False
-        self.state.best, self.state.best_epoch, self.state.best_metrics = value, self.state.epoch, dict(metrics)
-        return True
+
+def _words_of(batch: Batch, stage: str) -> str:
+    """Return which samples an error is about."""
+    samples = batch["index"].tolist()
+    shown = ", ".join(map(str, samples[:8]))
+    return f"in the {stage} batch of samples {shown}" + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
 
 
 def _to(value: Any, device: torch.device) -> Any:

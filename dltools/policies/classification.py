@@ -18,10 +18,12 @@ class ClassificationPolicy(Policy):
     """One label for each image: images (B, C, H, W) to logits (B, num_classes)."""
 
     offers: ClassVar[tuple[str, ...]] = ("classes",)
+    measured: ClassVar[tuple[str, ...]] = ("classes",)
 
     def facts(self, data: Provider) -> dict[str, Any]:
-        """Count the labels."""
-        return {"in_channels": data.in_channels, "num_classes": data.num_classes}
+        """Count and name the labels."""
+        names = self.names(data)
+        return {"in_channels": data.in_channels, "num_classes": len(names), "class_names": names}
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""

@@ -27,6 +27,7 @@ class DetectionPolicy(Policy):
     """
 
     offers: ClassVar[tuple[str, ...]] = ("classes", "boxes", "labelled_boxes", "values", "quality", "distances")
+    measured: ClassVar[tuple[str, ...]] = ("boxes",)
 
     radius: PositiveFloat = 1.5
     """How far from an object's centre, in strides, points are trained to find it."""
@@ -39,7 +40,7 @@ class DetectionPolicy(Policy):
 
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count the labels, and let class losses work on independent, mostly empty points (Lin et al. 2017)."""
-        counts = {"in_channels": data.in_channels, "num_classes": data.num_classes}
+        counts = {"in_channels": data.in_channels, "num_classes": data.num_classes, "class_names": data.class_names}
         return counts | {"mode": "multilabel", "normalizer": "positives", "alpha": 0.25}
 
     def names(self, data: Provider) -> list[str]:
@@ -77,7 +78,8 @@ class DetectionPolicy(Policy):
 
     def measures(self, output: Any, batch: Batch) -> Pairs:
         """Measure the predicted boxes against the annotated ones."""
-        return {"boxes": (self.predictions(output), self.truths(batch))}
+        images = zip(self.truths(batch), batch["index"], strict=True)
+        return {"boxes": (self.predictions(output), [{**truth, "image_id": index} for truth, index in images])}
 
     def predictions(self, output: Any) -> list[dict[str, Tensor]]:
         """Return boxes, scores and labels, best first, without double ones."""

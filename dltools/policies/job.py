@@ -13,8 +13,9 @@ from dltools.data.base import Provider
 from dltools.handlers import Chain
 from dltools.loaders import TorchLoader
 from dltools.losses import LossSum
+from dltools.losses.combine import total_of
 from dltools.metrics import MetricSet
-from dltools.metrics.objective import MetricObjective
+from dltools.metrics.objective import Objective
 from dltools.optim.schedulers.base import Schedule
 from dltools.policies.folder import RunFolder
 from dltools.visualizers import Visualizer
@@ -36,7 +37,7 @@ class Job:
     model: nn.Module
     loss: LossSum
     metrics: MetricSet
-    objective: MetricObjective
+    objective: Objective
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     chain: Chain
@@ -47,3 +48,9 @@ class Job:
     resume: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
+
+    def logged(self) -> dict[str, bool | None]:
+        """Return the names of what a validation logs, each with whether higher is better, as `MetricSet.expected`."""
+        terms = {f"{kind}/{name}": 0.0 for name in self.loss.losses for kind in ("loss", "loss_weighted")}
+        directions = dict.fromkeys(total_of(terms), False) | self.metrics.expected()
+        return {f"val/{name}": higher for name, higher in directions.items()}

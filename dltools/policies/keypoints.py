@@ -29,6 +29,7 @@ class KeypointsPolicy(Policy):
     """
 
     offers: ClassVar[tuple[str, ...]] = ("values", "points", "distributions")
+    measured: ClassVar[tuple[str, ...]] = ("keypoints", "poses", "values")
 
     crop: Annotated[int, Ge(8)] = 48
     """Side of the square that an object is resized to, in pixels."""
@@ -44,8 +45,9 @@ class KeypointsPolicy(Policy):
         return InstanceCrops(split, context=self.context, size=self.crop)
 
     def facts(self, data: Provider) -> dict[str, Any]:
-        """Count the points of an object."""
-        return {"in_channels": data.in_channels, "num_keypoints": data.num_keypoints}
+        """Count and name the points of an object."""
+        points = {"num_keypoints": data.num_keypoints, "keypoint_names": list(data.keypoint_names) or None}
+        return {"in_channels": data.in_channels, **points}
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""
@@ -65,8 +67,7 @@ class KeypointsPolicy(Policy):
         kinds, keypoints, stride = self.job.loss.kinds, _stacked(batch), self._stride(output)
         pairs: Pairs = {}
         if "values" in kinds:
-            size = tuple(batch["image"].shape[-2:])
-            pairs["values"] = (output, keypoint_heatmaps(keypoints, size, stride, self.sigma))
+            pairs["values"] = (output, self._heatmaps(output, batch))
         if kinds & {"points", "distributions"}:
             found, spread = soft_argmax(output, stride, self.temperature)
             places = keypoints[..., :2].masked_fill(keypoints[..., 2:] == 0, torch.nan)
@@ -75,9 +76,25 @@ class KeypointsPolicy(Policy):
         return pairs
 
     def measures(self, output: Tensor, batch: Batch) -> Pairs:
-        """Measure the points that were found against the true ones."""
-        found, _ = self._find(output)
-        return {"keypoints": (found, {"keypoints": _stacked(batch), "scale": batch["scale"]})}
+        """Measure what the metrics read.
+
+        `keypoints` are the points that were found beside the true ones, and the scale of the objects. `poses` are the
+        same for metrics of the COCO evaluation: each crop is an image with one object, whose score is the mean height
+        of its peaks and whose area is that of its box. `values` are what losses of that kind compare.
+        """
+        kinds, keypoints = self.job.metrics.kinds, _stacked(batch)
+        found, heights = self._find(output)
+        pairs: Pairs = {"keypoints": (found, {"keypoints": keypoints, "scale": batch["scale"]})}
+        if "poses" in kinds:
+            poses = zip(found.unsqueeze(1), heights.mean(1, keepdim=True), strict=True)
+            truths = zip(keypoints.unsqueeze(1), batch["boxes"], batch["index"], strict=True)
+            pairs["poses"] = (
+                [{"keypoints": points, "scores": score} for points, score in poses],
+                [{"keypoints": points, "area": _area(box), "image_id": index} for points, box, index in truths],
+            )
+        if "values" in kinds:
+            pairs["values"] = (output, self._heatmaps(output, batch))
+        return pairs
 
     def predictions(self, output: Tensor) -> list[dict[str, Tensor]]:
         """Return the points (1, K, 3) of each crop; in place of the visibility stands the height of the peak."""
@@ -100,6 +117,11 @@ class KeypointsPolicy(Policy):
             found, _ = soft_argmax(output, stride, self.temperature)
         return found, heights
 
+    def _heatmaps(self, output: Tensor, batch: Batch) -> Tensor:
+        """Return a Gaussian around each true point, on the grid of the output."""
+        size = tuple(batch["image"].shape[-2:])
+        return keypoint_heatmaps(_stacked(batch), size, self._stride(output), self.sigma)
+
     def _stride(self, output: Tensor) -> int:
         """Return how many pixels of the crop lie in one of the heat map."""
         return round(self.crop / output.shape[-1])
@@ -108,3 +130,8 @@ class KeypointsPolicy(Policy):
 def _stacked(batch: Batch) -> Tensor:
     """Return the points (B, K, 3) of crops with one object each."""
     return torch.cat(batch["keypoints"])
+
+
+def _area(box: Tensor) -> Tensor:
+    """Return the areas (n,) of boxes (n, 4)."""
+    return (box[:, 2:] - box[:, :2]).prod(1)

@@ -24,8 +24,8 @@ from dltools.policies.folder import RunFolder
 logger = logging.getLogger("dltools")
 
 
-def launch(config: DictConfig) -> float:
-    """Check a config, build its parts, run its policy and return the objective.
+def launch(config: DictConfig) -> float | tuple[float, ...]:
+    """Check a config, build its parts, run its policy and return the objective; of several, a tuple.
 
     An error leaves `traceback.txt` and a summary that says `failed` in the run folder, and is raised again.
     """
@@ -54,7 +54,8 @@ def closing_words(folder: RunFolder, hint: str | None) -> str:
     objective = summary["objective"]
     lines = [
         f"Run folder: {folder.path}",
-        f"Objective:  {objective['name']} = {_number(objective['value'])} after epoch {objective['epoch']}",
+        f"Objective:  {_words_of(objective)}",
+        *(f"       and  {_words_of(another)}" for another in summary["more_objectives"].values()),
     ]
     tested = objective["name"].replace("val/", "test/", 1)
     if tested in summary["test"]:
@@ -65,6 +66,17 @@ def closing_words(folder: RunFolder, hint: str | None) -> str:
     if hint:
         lines.append(f"Next:       {hint}")
     return "\n".join(lines)
+
+
+def _words_of(objective: dict[str, Any]) -> str:
+    """Return an objective's expression, its value, and which epochs it is of."""
+    told = f"{objective['expr']} = {_number(objective['value'])}"
+    when = f"after epoch {objective['best_epoch']}"
+    if objective["reduce"] == "best":
+        return f"{told} {when}"
+    count = min(objective["window"], objective["validations"])
+    which = f"mean of the last {count} validations" if objective["reduce"] == "mean" else "last validation"
+    return f"{told} ({which}; the best was {_number(objective['best'])} {when})"
 
 
 def _number(value: float | None) -> str:

@@ -22,10 +22,12 @@ class SegmentationPolicy(Policy):
     """One class for each pixel: images (B, C, H, W) to logits (B, num_classes, H, W)."""
 
     offers: ClassVar[tuple[str, ...]] = ("classes",)
+    measured: ClassVar[tuple[str, ...]] = ("classes",)
 
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count the ids of a mask, the background's included; pixels of 255 are ignored."""
-        return {"in_channels": data.in_channels, "num_classes": data.num_mask_classes, "ignore_index": IGNORED}
+        classes = {"num_classes": data.num_mask_classes, "class_names": data.mask_names}
+        return {"in_channels": data.in_channels, "ignore_index": IGNORED, **classes}
 
     def complete(self, samples: Dataset[Any]) -> Dataset[Any]:
         """Add the distance maps of the masks if the data is to have them."""

@@ -1,6 +1,6 @@
 """Where the numbers and pictures of a run go."""
 
-from dltools.writers.base import Progress, Record, RunInfo, Writer
+from dltools.writers.base import Progress, Record, RunInfo, Table, Writer
 from dltools.writers.hub import Hub
 
-__all__ = ["Hub", "Progress", "Record", "RunInfo", "Writer"]
+__all__ = ["Hub", "Progress", "Record", "RunInfo", "Table", "Writer"]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dltools.table import Table as Table
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -80,6 +82,15 @@ class Writer:
             name: such as `val/predictions`.
             step: optimizer steps taken so far.
             image: (H, W, 3) uint8, RGB.
+        """
+
+    def table(self, name: str, step: int, table: Table) -> None:
+        """Take a table.
+
+        Args:
+            name: such as `val/confusion_matrix`.
+            step: optimizer steps taken so far.
+            table: the numbers and their names.
         """
 
     def progress(self, progress: Progress) -> None:

@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltools.writers.base import Progress, Record, RunInfo, Writer
+from dltools.writers.base import Progress, Record, RunInfo, Table, Writer
 from dltools.writers.figures import Figures
 from dltools.writers.jsonl import Jsonl
+from dltools.writers.tables import Tables
 
 _log = logging.getLogger(__name__)
 
 
 class Hub(Writer):
-    """Hands everything to each writer, in order. The journal and the figures on disk are always among them.
+    """Hands everything to each writer, in order. The journal, figures and tables on disk are always among them.
 
     A writer that raises is set aside with one warning. It is still asked to close, so that a server learns the status.
     """
 
     def __init__(self, writers: dict[str, Writer]) -> None:
-        self.writers: dict[str, Writer] = {"jsonl": Jsonl(), "figures": Figures(), **writers}
+        self.writers: dict[str, Writer] = {"jsonl": Jsonl(), "figures": Figures(), "tables": Tables(), **writers}
         self.set_aside: dict[str, str] = {}
         """Writers that failed, and why."""
 
@@ -40,6 +41,11 @@ class Hub(Writer):
         """Give an image to each; `figures/` of the run folder has it before the others."""
         for writer_name, writer in self._able():
             self._guard(writer_name, writer.image, name, step, image)
+
+    def table(self, name: str, step: int, table: Table) -> None:
+        """Give a table to each; `tables/` of the run folder has it before the others."""
+        for writer_name, writer in self._able():
+            self._guard(writer_name, writer.table, name, step, table)
 
     def progress(self, progress: Progress) -> None:
         """Tell each where the run stands."""

@@ -29,6 +29,10 @@ from dltools.cfgutils.search_path import compose
         (["stopper=patience"], ["stopper"]),
         (["seed"], ["seed", "EQUAL"]),
         (["data.root.deeper=1"], ["data.root"]),
+        (["objective=val/iou+"], ["objective cannot be read: 'val/iou+'", "at character 9", "got the end"]),
+        (["objective=min(val/iou,val/dice)"], ["stands in quotes: \"objective='min(val/iou,val/dice)'\""]),
+        (["objective.expr=(val/iou)"], ["stands in quotes: \"objective.expr='(val/iou)'\""]),
+        (["objective.mod=max"], ["objective.mod: there is no key 'mod' in objective", "Did you mean 'mode'"]),
     ],
 )
 def test_a_wrong_word_is_told_where_it_stands_and_the_nearest_right_one(overrides, words):

@@ -8,7 +8,7 @@ from dltools.handlers import Chain, Clip
 from dltools.loaders import TorchLoader
 from dltools.losses import CrossEntropyLoss, DiceLoss, LossSum
 from dltools.metrics import MeanIoU, MetricSet
-from dltools.metrics.objective import MetricObjective
+from dltools.metrics.objective import Objective
 from dltools.models.unet import UNet
 from dltools.optim.schedulers.cosine import Cosine
 from dltools.policies.folder import RunFolder
@@ -30,7 +30,7 @@ def test_a_notebook_needs_no_config(tmp_path):
         model=model,
         loss=LossSum({"ce": CrossEntropyLoss(), "dice": DiceLoss(weight=0.5)}),
         metrics=MetricSet({"iou": MeanIoU(num_classes=11)}),
-        objective=MetricObjective(name="val/iou", mode="max"),
+        objective=Objective(expr="val/iou"),
         optimizer=torch.optim.AdamW(model.parameters(), lr=1e-3),
         schedule=Cosine(),
         chain=Chain({"clip": Clip()}, torch.device("cpu"), folder.path),

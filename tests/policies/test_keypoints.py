@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dltools.losses import HeatmapMSELoss, LossSum, OKSLoss, RLELoss, WingLoss
+from dltools.metrics import PCK, MeanSquaredError, MetricSet, OKSAveragePrecision
 from dltools.models.heatmaps import decode_heatmaps, keypoint_heatmaps, soft_argmax
 from dltools.policies.keypoints import KeypointsPolicy
 
@@ -17,7 +18,9 @@ TEMPERATURE = KeypointsPolicy().temperature
 
 def policy_of(*losses):
     policy = KeypointsPolicy(crop=48)
-    policy.job = SimpleNamespace(loss=LossSum({type(loss).__name__: loss for loss in losses}))
+    terms = {type(loss).__name__: loss for loss in losses}
+    metrics = {"pck": PCK(threshold=0.2), "oks_ap": OKSAveragePrecision(), "mse": MeanSquaredError()}
+    policy.job = SimpleNamespace(loss=LossSum(terms), metrics=MetricSet(metrics))
     return policy
 
 
@@ -28,6 +31,8 @@ def batch():
         "image": torch.zeros(3, 1, 48, 48),
         "keypoints": list(keypoints),
         "scale": torch.tensor([20.0, 25.0, 30.0], dtype=torch.float64),
+        "boxes": [torch.tensor([[14.0, 4.0, 34.0, 44.0]])] * 3,
+        "index": torch.arange(3),
     }
 
 
@@ -87,3 +92,20 @@ def test_points_are_found_as_they_were_trained(losses, by_mean):
     expected = (soft_argmax(output, 4, TEMPERATURE) if by_mean else decode_heatmaps(output, 4))[0]
     assert torch.equal(policy.measures(output, batch())["keypoints"][0], expected)
     assert torch.equal(torch.cat([one["keypoints"] for one in policy.predictions(output)])[..., :2], expected)
+
+
+def test_metrics_read_points_poses_and_heat_maps_of_the_same_crops():
+    drawn, policy = batch(), policy_of(HeatmapMSELoss())
+    for points in drawn["keypoints"]:
+        points[..., :2] = 12 + points[..., :2] / 2
+    truth = torch.cat(drawn["keypoints"])
+    exact = keypoint_heatmaps(truth, (48, 48), 4, policy.sigma)
+    pairs = policy.measures(exact.nan_to_num(), drawn)
+    poses, true = pairs["poses"]
+    assert torch.equal(torch.cat([pose["keypoints"] for pose in poses]), pairs["keypoints"][0])
+    assert [pose["image_id"].item() for pose in true] == [0, 1, 2]
+    assert [pose["area"].item() for pose in true] == [800, 800, 800]
+    assert torch.equal(pairs["values"][1].nan_to_num(), exact.nan_to_num())
+    policy.job.metrics.update(pairs)
+    found = policy.job.metrics.compute().scalars
+    assert found["pck"] == 1 and found["oks_ap"] > 0.9 and found["mse"] < 1e-12

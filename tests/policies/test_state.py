@@ -1,6 +1,5 @@
-"""Small things that a run keeps: objective, random states."""
+"""Small things that a run keeps: random states, outputs that fit."""
 
-import math
 import random
 
 import numpy as np
@@ -8,31 +7,8 @@ import pytest
 import torch
 
 from dltools.cfgutils import ConfigError
-from dltools.metrics.objective import MetricObjective
 from dltools.policies.checks import expect_keys, expect_tensor
 from dltools.policies.randomness import random_state, seed_everything, set_random_state
-
-
-@pytest.mark.parametrize(
-    ("mode", "value", "than", "better"),
-    [
-        ("max", 0.6, 0.5, True),
-        ("max", 0.5, 0.5, False),
-        ("min", 0.4, 0.5, True),
-        ("min", 0.6, 0.5, False),
-        ("max", 0.1, None, True),
-        ("max", math.nan, None, False),
-        ("max", math.nan, 0.5, False),
-        ("min", 0.1, math.nan, True),
-    ],
-)
-def test_an_objective_knows_the_better_of_two_values_and_nan_is_never_it(mode, value, than, better):
-    assert MetricObjective(name="val/iou", mode=mode).better(value, than) is better
-
-
-def test_an_objective_that_nothing_logs_is_told_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"objective\.name=val/iuo is not logged\. Did you mean 'val/iou'"):
-        MetricObjective(name="val/iuo").value({"val/loss": 1.0, "val/iou": 0.5})
 
 
 def test_all_generators_go_on_from_a_saved_state():

@@ -13,7 +13,8 @@ from dltools.cfgutils import NonNegativeFloat, component
 from dltools.losses.base import Elements, Loss, Measure
 from dltools.losses.detection.boxes import power
 from dltools.losses.precision import raised
-from dltools.losses.targets import Mode, label_pair, misfit
+from dltools.losses.targets import label_pair, misfit
+from dltools.mode import Mode
 
 
 class Normalizer(str, Enum):

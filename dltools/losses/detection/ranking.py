@@ -9,7 +9,8 @@ from torch import Tensor
 
 from dltools.cfgutils import PositiveFloat, component
 from dltools.losses.base import Elements, Loss
-from dltools.losses.targets import Mode, label_pair
+from dltools.losses.targets import label_pair
+from dltools.mode import Mode
 
 FURTHEST = 1e5
 """Logits beyond it rank as if they were it, infinite ones too: running sums hold them beside those that are not."""

@@ -15,7 +15,7 @@ from dltools.losses.scores import Scores, flat
 from dltools.losses.softmax import count_ids
 from dltools.losses.statistical.jaccard_weights import binned_weights, bins_of, sorted_weights
 from dltools.losses.statistical.lovasz_softmax import lovasz_softmax
-from dltools.losses.targets import Mode
+from dltools.mode import Mode
 
 
 @component("loss", "lovasz")
