@@ -37,11 +37,14 @@ def narrowed(ids: Tensor, low: int, high: int) -> Tensor:
 def lie_within(ids: Tensor, low: int, high: int) -> bool:
     """Tell whether ids are known to lie in low..high, which costs less than to limit them; only known on a CPU.
 
-    numpy finds both ends in half the time that torch needs.
+    numpy finds an end in half the time that torch needs. Read as unsigned, ids below 0 are above all others, so that
+    one end tells of both where all ids are at least 0.
     """
     if ids.device.type != "cpu" or ids.numel() == 0:
         return False
     values = ids.numpy()
+    if low <= 0 and values.dtype.kind == "i" and values.view(f"u{values.itemsize}").max() <= high:
+        return True
     return bool(low <= values.min() and values.max() <= high)
 
 

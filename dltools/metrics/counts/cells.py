@@ -16,7 +16,7 @@ PLACES = 2**18
 
 
 def tabulated(pred: Tensor, true: Tensor, classes: int, ignore_index: int | None) -> Tensor | None:
-    """Count the cells of many places on a CPU in little more time than one bincount takes.
+    """Count the cells of many places on a CPU in about the time of one bincount.
 
     Both ids are limited to their range and one more on each side, so that strays are counted beside the cells and not
     looked for, and cells are numbered in the narrowest integers.
@@ -38,15 +38,15 @@ def tabulated(pred: Tensor, true: Tensor, classes: int, ignore_index: int | None
     rows, columns = high - low + 1, classes + 2
     if pred.device.type != "cpu" or rows * columns > min(len(pred), PLACES):
         return None
-    narrow = torch.int16 if rows * columns <= torch.iinfo(torch.int16).max else torch.int32
+    narrow = torch.int16 if 4 * rows * columns <= torch.iinfo(torch.int16).max else torch.int32
     table = torch.zeros(rows * columns, dtype=torch.int64)
-    row, cell = torch.empty(2, min(len(pred), PLACES), dtype=narrow)
+    row, cell = (torch.empty(min(len(pred), PLACES), dtype=narrow) for _ in range(2))
     for some_pred, some_true in zip(pred.split(PLACES), true.split(PLACES), strict=True):
         row, cell = row[: len(some_true)], cell[: len(some_pred)]
         _copy_narrowed(row, some_true, low, high)
         _copy_narrowed(cell, some_pred, -1, classes)
         cell.add_(row, alpha=columns).add_(1 - low * columns)
-        table += torch.bincount(cell, minlength=len(table))
+        table += _bincount(cell, len(table))
     table = table.view(rows, columns)
     ignored = 0
     if ignore_index is not None:
@@ -78,6 +78,18 @@ def cells_of(pred: Tensor, true: Tensor, classes: int, ignore_index: int | None)
         if strays.any():
             raise stray_error(first_stray(pred[strays], true[strays], classes), classes, ignore_index)
     return cells
+
+
+def _bincount(cells: Tensor, size: int) -> Tensor:
+    """Count cells of 0..size-1, int16 or int32, and leave other numbers in their place.
+
+    Neighbours in an image are mostly of one cell, and a counter that is raised twice in a row waits for itself. So the
+    2 or 4 integers of 8 bytes have a table each, whose offsets are added to them as to one number.
+    """
+    lanes, bits = 8 // cells.element_size(), 8 * cells.element_size()
+    whole = len(cells) // lanes * lanes
+    cells[:whole].view(torch.int64).add_(sum(lane * size << lane * bits for lane in range(lanes)))
+    return torch.bincount(cells, minlength=lanes * size).view(lanes, size).sum(0)
 
 
 def count_into(bins: Tensor, cells: Tensor) -> None:
