@@ -111,7 +111,7 @@ def _arguments(
                 f"{key}.{name} is not consumed: {path} has no parameter {name!r}.{hint} "
                 f"It takes {', '.join(parameters) or 'none'}."
             )
-    arguments = {name: value for name, value in given.items() if value != "???"}
+    arguments = {name: _as_default(value, parameters.get(name)) for name, value in given.items() if value != "???"}
     for name, value in context.items():
         if name in parameters and arguments.get(name) is None:
             arguments[name] = value
@@ -125,6 +125,12 @@ def _arguments(
     if missing:
         raise ConfigError(f"{key}.{missing[0]} is missing: {path} needs it. Give it as {key}.{missing[0]}=...")
     return arguments
+
+
+def _as_default(value: Any, parameter: inspect.Parameter | None) -> Any:
+    """Return a tuple for a list where the default is one: configs have no tuples, and some classes insist on them."""
+    wants_tuple = parameter is not None and isinstance(parameter.default, tuple)
+    return tuple(value) if wants_tuple and isinstance(value, list) else value
 
 
 def _call(target: Callable[..., Any], path: str, key: str, arguments: dict[str, Any]) -> Any:

@@ -49,6 +49,13 @@ foreign(
 )
 foreign(
     "metric",
+    "ms_ssim",
+    "torchmetrics.image.MultiScaleStructuralSimilarityIndexMeasure",
+    "Structural similarity at five scales, of images of more than 160 pixels a side; data_range is that of the values.",
+    data_range=1.0,
+)
+foreign(
+    "metric",
     "uqi",
     "torchmetrics.image.UniversalImageQualityIndex",
     "Universal image quality index: ssim without constants, for images of any range.",

@@ -56,6 +56,20 @@ def test_context_fills_what_the_config_leaves_open_and_nothing_else() -> None:
     assert build({**LEAF, "size": 2}, "model", size=7).size == 2
 
 
+@component("model", "test_pyramid")
+class Pyramid:
+    """A class of a library, which insists on a tuple."""
+
+    def __init__(self, scales: tuple[int, ...] = (1, 2), names: Any = None) -> None:
+        assert isinstance(scales, tuple)
+        self.scales, self.names = scales, names
+
+
+def test_a_list_is_a_tuple_where_the_default_is_one() -> None:
+    made = build(OmegaConf.create({"_target_": f"{__name__}.Pyramid", "scales": [1, 2, 4], "names": ["a"]}), "model")
+    assert made.scales == (1, 2, 4) and made.names == ["a"]
+
+
 def test_partial_gives_a_function_still_to_be_called() -> None:
     made = build({**LEAF, "_partial_": True, "size": 2}, "model")
     assert isinstance(made, functools.partial) and made().size == 2

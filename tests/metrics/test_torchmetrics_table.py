@@ -59,8 +59,9 @@ def data(name):
         return torch.randn(SAMPLES, 3, generator=generator), torch.randint(0, 3, (SAMPLES,), generator=generator)
     if name in ("cosine_similarity", "jensen_shannon"):
         return tuple(torch.randn(SAMPLES, 5, generator=generator).softmax(1) for _ in range(2))
-    if name in ("ssim", "uqi", "vif", "spatial_correlation", "spectral_angle"):
-        target = F.avg_pool2d(torch.rand(SAMPLES, 3, 64, 64, generator=generator), 5, stride=1, padding=2)
+    if name in ("ssim", "ms_ssim", "uqi", "vif", "spatial_correlation", "spectral_angle"):
+        shape = (SAMPLES, 1, 176, 176) if name == "ms_ssim" else (SAMPLES, 3, 64, 64)
+        target = F.avg_pool2d(torch.rand(shape, generator=generator), 5, stride=1, padding=2)
         preds = (target + 0.02 * torch.rand(target.shape, generator=generator)).clamp(0, 1)
         return (255 * preds, 255 * target) if name == "vif" else (preds, target)
     target = torch.rand(SAMPLES, generator=generator) + 0.1

@@ -86,12 +86,12 @@ ONE = {"boxes": torch.tensor([[10.0, 10, 30, 30]]), "scores": torch.ones(1), "la
 @pytest.mark.parametrize("library", LIBRARIES)
 class TestWhatCocoLeavesUndefined:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_nothing_at_all_is_undefined(self, library, kind):
+    def test_09_nothing_at_all_is_undefined(self, library, kind):
         assert all(math.isnan(value) for value in evaluated([], [], backend=library, iou_type=kind).values())
         values = MeanAveragePrecision(backend=library, iou_type=kind).compute().values()
         assert all(value.isnan() for value in values)
 
-    def test_only_false_detections_are_undefined(self, library):
+    def test_09_only_false_detections_are_undefined(self, library):
         assert all(math.isnan(value) for value in evaluated([ONE], [EMPTY], backend=library).values())
 
     def test_true_boxes_without_detections_count_zero(self, library):
@@ -107,7 +107,7 @@ class TestWhatCocoLeavesUndefined:
         high, low = ONE, ONE | {"scores": torch.tensor([0.5])}
         assert evaluated([low, high], [ONE, EMPTY], backend=library)["map"] == pytest.approx(0.5)
 
-    def test_another_limit_of_detections_has_a_value(self, library):
+    def test_08_another_limit_of_detections_has_a_value(self, library):
         found = evaluated([ONE], [ONE], max_detections=5, backend=library)
         assert found["map"] == pytest.approx(1)
         assert [key for key in found if key.startswith("mar_") and key[4:].isdigit()] == ["mar_1", "mar_5"]
@@ -121,7 +121,7 @@ class TestWhatCocoLeavesUndefined:
         found = {key: torch.cat([both[key], first[key]]) for key in first}
         assert evaluated([found], [beside], backend=library)["map"] == pytest.approx(1)
 
-    def test_ignore_is_overruled_by_iscrowd(self, library):
+    def test_15_ignore_is_overruled_by_iscrowd(self, library):
         target = ONE | {"ignore": torch.tensor([1])}
         assert evaluated([EMPTY], [target], backend=library)["map"] == 0
 
@@ -143,12 +143,12 @@ class TestPoses:
         assert (found["oks_ap"], found["oks_ar_medium"]) == pytest.approx((1, 1))
         assert math.isnan(found["oks_ap_large"])
 
-    def test_points_that_are_not_labelled_are_not_compared(self, library):
+    def test_13_points_that_are_not_labelled_are_not_compared(self, library):
         far = pose(2, 2, 0)
         far["keypoints"][0, 2, :2] = torch.nan
         assert self.judged([pose(2, 2, 1)], [far], library)["oks_ap"] == pytest.approx(1)
 
-    def test_an_object_without_a_labelled_point_need_not_be_found(self, library):
+    def test_13_an_object_without_a_labelled_point_need_not_be_found(self, library):
         assert math.isnan(self.judged([pose(1, 1, 1)], [pose(0, 0, 0)], library)["oks_ap"])
 
     def test_it_takes_up_a_detection_only_where_its_box_is_known(self, library):
@@ -158,7 +158,7 @@ class TestPoses:
             target = [pose(0, 0, 0, **known), true]
             assert self.judged([true, low], target, library)["oks_ap"] == pytest.approx(expected)
 
-    def test_the_area_is_needed_and_decides_how_near_is_near(self, library):
+    def test_14_the_area_is_needed_and_decides_how_near_is_near(self, library):
         near = pose(2, 2, 2, at=12.0)
         small, large = pose(2, 2, 2, area=torch.ones(1)), pose(2, 2, 2, area=torch.full((1,), 1e6))
         assert math.isnan(self.judged([near], [small], library)["oks_ap_large"])

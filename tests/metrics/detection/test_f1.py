@@ -95,7 +95,7 @@ def numbers(*args, **fields):
     return [found[f"detection_f1{key}"].item() for key in ("", "_precision", "_recall", "_confidence")]
 
 
-def test_precision_is_not_interpolated():
+def test_19_precision_is_not_interpolated():
     """A false detection above a true one: precision is 0 at first, where an interpolated curve says 0.5."""
     wrong = torch.tensor([[100.0, 100, 130, 130]])
     both = ONE | {"boxes": torch.cat([wrong, ONE["boxes"]]), "scores": torch.tensor([0.9, 0.6])}

@@ -60,7 +60,7 @@ def test_without_ids_the_split_does_not_matter(coco, seed, kind, cut):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_image_that_comes_again_counts_once(coco, kind):
+def test_20_an_image_that_comes_again_counts_once(coco, kind):
     preds, target = coco.scene(4, kind, extras=True)
     again = preds + preds[1:3], target + target[1:3]
     assert same(measured(kind, again), measured(kind, (preds, target)))

@@ -108,7 +108,7 @@ def test_per_image_is_the_mean_over_images_of_what_each_has_alone(make, seed):
 
 
 @both
-def test_trap_1_it_belongs_to_the_data_set_and_is_no_mean_of_images(make):
+def test_01_it_belongs_to_the_data_set_and_is_no_mean_of_images(make):
     metrics = MetricSet(
         {
             "whole": make(num_classes=2, include_background=False),
@@ -124,7 +124,7 @@ def test_trap_1_it_belongs_to_the_data_set_and_is_no_mean_of_images(make):
 
 @both
 @pytest.mark.parametrize("per_image", [False, True])
-def test_trap_4_a_class_that_is_only_predicted_counts_zero(make, per_image):
+def test_04_a_class_that_is_only_predicted_counts_zero(make, per_image):
     invented = measured(make(num_classes=3, per_image=per_image), [[0, 2]], [[0, 0]])
     assert invented == pytest.approx(({MeanIoU: 1 / 2, DiceScore: 2 / 3}[make] + 0) / 2)
     only = make(num_classes=2, include_background=False, per_image=per_image)

@@ -231,7 +231,7 @@ def test_where_both_masks_are_there_it_is_that_of_monai(shape, spacing):
 
 
 @pytest.mark.parametrize("make", DISTANCES)
-def test_trap_3_a_missed_object_is_the_image_diagonal_away(make):
+def test_03_a_missed_object_is_the_image_diagonal_away(make):
     _, true = blobs(7)
     for spacing in (None, [0.5, 2.0]):
         diagonal = math.hypot(*(size * step for size, step in zip((20, 23), spacing or (1, 1), strict=True)))
@@ -242,7 +242,7 @@ def test_trap_3_a_missed_object_is_the_image_diagonal_away(make):
 
 
 @every
-def test_trap_3_missing_more_objects_never_improves_the_mean(make):
+def test_03_missing_more_objects_never_improves_the_mean(make):
     pred, true = blobs(8, (4, 20, 23))
     worse = 1 if make in DISTANCES else -1
     before = None
@@ -254,7 +254,7 @@ def test_trap_3_missing_more_objects_never_improves_the_mean(make):
 
 
 @pytest.mark.parametrize("make", SCORES)
-def test_trap_4_an_object_that_is_missed_or_invented_scores_zero(make):
+def test_04_an_object_that_is_missed_or_invented_scores_zero(make):
     _, true = blobs(9)
     nothing = np.zeros_like(true)
     assert measured(make(num_classes=C), (nothing, true)) == 0
@@ -262,7 +262,7 @@ def test_trap_4_an_object_that_is_missed_or_invented_scores_zero(make):
 
 
 @every
-def test_trap_4_what_is_neither_predicted_nor_true_is_left_out(make):
+def test_04_what_is_neither_predicted_nor_true_is_left_out(make):
     pred, true = blobs(10)
     pred[pred == 3], true[true == 3] = 0, 0
     value = measured(make(num_classes=C, per_class=True), (pred, true))
@@ -274,7 +274,7 @@ def test_trap_4_what_is_neither_predicted_nor_true_is_left_out(make):
     assert measured(make(num_classes=C), padded) == value[make.name]
 
 
-def test_trap_5_a_mask_ends_at_the_border_of_the_image():
+def test_05_a_mask_ends_at_the_border_of_the_image():
     """A mask of the whole 10 x 10 image has an outline of 36 pixels, whose corners are sqrt(2) from one a pixel in."""
     inset = np.zeros((1, 10, 10), int)
     inset[:, 1:-1, 1:-1] = 1
@@ -285,7 +285,7 @@ def test_trap_5_a_mask_ends_at_the_border_of_the_image():
     assert measured(HausdorffDistance(num_classes=2), (full, full)) == 0
 
 
-def test_trap_6_the_average_distance_runs_over_both_outlines_together():
+def test_06_the_average_distance_runs_over_both_outlines_together():
     """A line of 3 pixels against one of 9: distances 0, 0, 0 one way and 3, 2, 1, 0, 0, 0, 1, 2, 3 the other."""
     pred, true = np.zeros((2, 1, 3, 11), int)
     pred[0, 1, 4:7] = true[0, 1, 1:10] = 1
@@ -294,7 +294,7 @@ def test_trap_6_the_average_distance_runs_over_both_outlines_together():
     assert (0 + 12 / 9) / 2 != 12 / 12  # the mean of both directions' means
 
 
-def test_trap_7_the_percentile_is_of_outline_pixels_and_not_of_all_of_the_mask():
+def test_07_the_percentile_is_of_outline_pixels_and_not_of_all_of_the_mask():
     """Of two large squares, one with a spur of 12 pixels, all pixels inside would drown the spur."""
     true = np.zeros((1, 60, 60), int)
     true[0, 20:40, 10:30] = 1
@@ -307,7 +307,7 @@ def test_trap_7_the_percentile_is_of_outline_pixels_and_not_of_all_of_the_mask()
     assert np.percentile(nearest(np.argwhere(pred[0]), np.argwhere(true[0])), 95) == 0
 
 
-def test_trap_7_the_percentile_is_taken_of_each_direction_before_the_larger_counts():
+def test_07_the_percentile_is_taken_of_each_direction_before_the_larger_counts():
     pred, true = np.zeros((2, 1, 3, 40), int)
     pred[0, 1, :2] = true[0, 1, :40] = 1
     assert measured(HausdorffDistance(num_classes=2, percentile=50), (pred, true)).item() == 18.5
