@@ -24,7 +24,13 @@ COMMANDS: dict[str, tuple[list[str], dict[str, str]]] = {
         ["-m", "dltools.train", "-sc", "query=bash"],
         {"COMP_LINE": "python -m dltools.train loss=", "COMP_POINT": "29"},
     ),
+    "completion of a term": (
+        ["-m", "dltools.train", "-sc", "query=bash"],
+        {"COMP_LINE": "python -m dltools.train loss=0.7dice+0.3fo", "COMP_POINT": "41"},
+    ),
     "unknown option": (["-m", "dltools.train", "task=segmentatoin"], {}),
+    "wrong loss, refused": (["-m", "dltools.train", "loss=dcie"], {}),
+    "wrong loss in a sweep": (["-m", "dltools.train", "-m", "loss=dice,dcie"], {}),
 }
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from contextlib import redirect_stderr
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,7 +26,8 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin long while they wait stall a shared machine
     try:
-        _hydra_main(arguments)
+        with redirect_stderr(sys.stderr):  # takes back what `run` exchanges
+            _hydra_main(arguments)
     except KeyboardInterrupt:
         print("Interrupted; resume=auto with this hydra.run.dir goes on from the last checkpoint.", file=sys.stderr)
         sys.exit(130)
@@ -42,28 +44,51 @@ def _hydra_main(arguments: list[str]) -> None:
     """Compose and run. Overrides may stand before and after flags; Hydra wants them side by side."""
     import hydra
 
-    from dltools.cfgutils.completion import normalize_query
-    from dltools.cfgutils.imports import add_imports, imports_of
+    from dltools.cfgutils.completion import completing
+    from dltools.cfgutils.imports import add_imports, imports_of, is_override
     from dltools.cfgutils.options import presets_folder
     from dltools.cfgutils.search_path import prepare_hydra
+    from dltools.cfgutils.sweeps import refuse_unknown_choices
 
-    normalize_query()
-    if "-sc" not in arguments and "--shell-completion" not in arguments:
-        sys.argv[1:] = sorted(arguments, key=_is_override)
     add_imports(imports_of(arguments))
     prepare_hydra()
-    hydra.main(config_path=str(presets_folder()), config_name="train", version_base="1.3")(run)()
-
-
-def _is_override(argument: str) -> bool:
-    return not argument.startswith("-") and (argument.startswith(("~", "+")) or "=" in argument)
+    start = hydra.main(config_path=str(presets_folder()), config_name="train", version_base="1.3")(run)
+    if "-sc" in arguments or "--shell-completion" in arguments:
+        with completing():
+            start()
+        return
+    sys.argv[1:] = sorted(arguments, key=is_override)
+    refuse_unknown_choices(arguments)
+    start()
 
 
 def run(config: DictConfig) -> float | tuple[float, ...]:
     """Run one composed config: the task function that Hydra and its launchers call."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
     from dltools.policies.launch import launch
 
-    return launch(config)
+    try:
+        return launch(config)
+    except Exception:
+        if HydraConfig.get().mode is RunMode.RUN:
+            sys.stderr = _WithoutOverrides(sys.stderr)
+        raise
+
+
+class _WithoutOverrides:
+    """Standard error without the overrides of the failed job, which Hydra writes before it raises the job's error."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        repeats = text.startswith("Error executing job with overrides:")
+        return len(text) if repeats else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 if __name__ == "__main__":

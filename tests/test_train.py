@@ -178,6 +178,7 @@ def test_bad_input_ends_with_one_paragraph_and_leaves_nothing_that_looks_finishe
     assert done.returncode == 1, done.stdout + done.stderr
     error = done.stderr[done.stderr.index("Error: ") :]
     assert all(part in error for part in told), error
+    assert "Error executing job" not in done.stderr
     assert "Traceback" not in done.stderr and len(error.strip().splitlines()) <= 3
     summary = tmp_path / "run" / "summary.json"
     assert not summary.exists() or json.loads(summary.read_text())["status"] == "failed"

@@ -34,7 +34,7 @@ def add_imports(modules: Iterable[str], key: str = "imports") -> None:
 
 def imports_of(arguments: list[str]) -> list[str]:
     """Return the modules that a command line names, by `imports=[...]` or in a chosen preset's `imports:`."""
-    folders = [presets_folder(), *_config_folders(arguments)]
+    folders = [presets_folder(), *config_folders(arguments)]
     found: list[str] = []
     for argument in arguments:
         key, _, value = argument.lstrip("+").partition("=")
@@ -48,7 +48,12 @@ def imports_of(arguments: list[str]) -> list[str]:
     return found
 
 
-def _config_folders(arguments: list[str]) -> list[Path]:
+def is_override(argument: str) -> bool:
+    """Tell whether a word of the command line is an override, such as `loss=dice`, and not a flag or its value."""
+    return not argument.startswith("-") and (argument.startswith(("~", "+")) or "=" in argument)
+
+
+def config_folders(arguments: list[str]) -> list[Path]:
     """Return the values of Hydra's `--config-dir` (`-cd`)."""
     folders = []
     for position, argument in enumerate(arguments):

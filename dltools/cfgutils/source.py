@@ -1,29 +1,51 @@
 """The config source that knows components from the file tree and reads expressions.
 
-Asked for `loss/dice` it imports the module that defines it, which puts the structured config into the ConfigStore,
-and answers with that. For `loss/0.7*dice+focal` it answers with a config whose defaults list names the terms, and for
-`objective/val/iou` with the component `objective/expression` that has `val/iou` as its `expr`.
+Asked for `loss/dice` it answers with the structured config that the module defining it puts into the ConfigStore; the
+module is imported only when Hydra merges that config, so that a wrong name is refused before anything is. For
+`loss/0.7*dice+focal` it answers with a config whose defaults list names the terms, and for `objective/val/iou` with
+the component `objective/expression` that has `val/iou` as its `expr`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from omegaconf import Container, OmegaConf
 
 from dltools.cfgutils.component import ensure_stored
 from dltools.cfgutils.errors import ConfigError
 from dltools.cfgutils.expression import Expression
-from dltools.cfgutils.groups import CALCULATED
+from dltools.cfgutils.groups import CALCULATED, package_of
 from dltools.cfgutils.index import index
 from dltools.cfgutils.terms import is_expression, parse
 
 
 class ComponentResult(ConfigResult):
-    """A component's config, which is its own schema: Hydra must not match it with the one of the same name."""
+    """A component's config, made when it is merged.
+
+    Hydra first gathers all that is chosen, for which it asks each config for its defaults list: a component has none,
+    so until that list is noted its config is an empty one. It is its own schema too, and Hydra must not match it with
+    the one of the same name.
+    """
+
+    def __init__(self, provider: str, path: str, package: str, make: Callable[[], Container]) -> None:
+        super().__init__(provider=provider, path=path, config=OmegaConf.create(), header={"package": package})
+        self._make: Callable[[], Container] | None = make
+
+    @property
+    def config(self) -> Container:
+        """The structured config."""
+        if self._make is not None and self.defaults_list is not None:
+            self.config = self._make()
+        return self._config
+
+    @config.setter
+    def config(self, value: Container) -> None:
+        self._config, self._make = value, None
 
     @property
     def is_schema_source(self) -> bool:
@@ -78,19 +100,23 @@ class ComponentSource(ConfigSource):
         return sorted({*groups, *names})
 
     def _component(self, group: str, name: str, **values: Any) -> ConfigResult:
-        entry = index().find(group, name)
-        assert entry is not None
-        ensure_stored(group, name, entry.module)
-        stored = ConfigStore.instance().load(f"{group}/{name}.yaml")
-        for field, value in values.items():
-            stored.node[field] = value
         return ComponentResult(
-            provider=self.provider, path=self._path, config=stored.node, header={"package": stored.package}
+            self.provider, self._path, package_of(group, name), lambda: _stored_config(group, name, values)
         )
 
     @property
     def _path(self) -> str:
         return f"{self.scheme()}://{self.path}"
+
+
+def _stored_config(group: str, name: str, values: dict[str, Any]) -> Container:
+    entry = index().find(group, name)
+    assert entry is not None
+    ensure_stored(group, name, entry.module)
+    node = ConfigStore.instance().load(f"{group}/{name}.yaml").node
+    for field, value in values.items():
+        node[field] = value
+    return node
 
 
 def _split(config_path: str) -> tuple[str, str]:

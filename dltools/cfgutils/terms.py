@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from dltools.cfgutils.errors import ConfigError
 from dltools.cfgutils.groups import ORDERED, PLURAL, WEIGHTED
 
-_TERM = re.compile(r"\s*(?:(?P<weight>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\*?\s*)?(?P<name>[A-Za-z_]\w*)\s*")
+WEIGHT = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+"""Pattern of a weight."""
+
+_TERM = re.compile(rf"\s*(?:(?P<weight>{WEIGHT})\s*\*?\s*)?(?P<name>[A-Za-z_]\w*)\s*")
 
 
 @dataclass(frozen=True)
