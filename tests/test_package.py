@@ -64,7 +64,7 @@ def test_the_wheel_carries_its_license_and_its_command(wheel):
 
 def test_every_library_that_the_code_imports_is_declared(wheel):
     info = importlib.metadata.packages_distributions()
-    declared = _requirements(wheel) | (_requirements(wheel, "coco") & {"pycocotools"})
+    declared = _requirements(wheel).union(*(_requirements(wheel, extra) for extra in ("coco", "nifti", "parquet")))
     undeclared = {
         f"{file.relative_to(ROOT)} imports {module}"
         for folder in ("dltools", "hydra_plugins")

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 Sample = dict[str, Any]
-"""`image` (H, W, C) uint8, `index`, and of `label`, `mask`, `boxes`, `labels`, `keypoints` what the task has."""
+"""`image` (H, W, C) uint8, `index`, and of `label`, `mask`, `boxes` and what is `PER_OBJECT` what the task has."""
 
-PER_OBJECT = ("labels", "keypoints")
+PER_OBJECT = ("labels", "keypoints", "area", "iscrowd")
 """Keys with a row for each box, which leave with it."""
 
 

@@ -21,8 +21,9 @@ class Chain:
     """A row of transforms of albumentations that share one pair of generators.
 
     Boxes that leave the image are cut at its border, or dropped where less than `min_visibility` of what they covered
-    before the transform is left; their rows of labels and keypoints go with them. A mirror image exchanges the
-    keypoints of `keypoint_swap`, and `scale`, the size of an object in pixels, grows and shrinks with the image.
+    before the transform is left; their rows of labels, keypoints, areas and crowds go with them. A mirror image
+    exchanges the keypoints of `keypoint_swap`; `scale`, the size of an object in pixels, and `area`, of each object in
+    square pixels, grow and shrink with the image, and are not cut at its border.
     Albumentations scales keypoints about the centre of the first pixel, so a resize by s is off by (s - 1) / 2 pixels.
     """
 
@@ -48,6 +49,8 @@ class Chain:
             ConfigError: a transform made something else of the image than uint8.
         """
         targets = tuple(name for name in TARGETS if name in sample)
+        if "area" in sample and "keypoints" not in sample:
+            targets = (*targets, "keypoints")  # the probes, which tell how the image is scaled
         if targets != self._targets:
             self._compose, self._targets = self._composed(targets), targets
         data = {"image": sample["image"]}
@@ -55,9 +58,10 @@ class Chain:
             data["mask"] = sample["mask"]
         if "boxes" in sample:
             data["bboxes"], data["rows"] = sample["boxes"], np.arange(len(sample["boxes"]))
-        if "keypoints" in sample:
+        if "keypoints" in targets:
             probes = _probes(*sample["image"].shape[:2])
-            data["keypoints"] = np.concatenate([np.nan_to_num(sample["keypoints"][..., :2]).reshape(-1, 2), probes])
+            given = np.nan_to_num(_keypoints(sample)[..., :2]).reshape(-1, 2)
+            data["keypoints"] = np.concatenate([given, probes])
             data["points"] = np.arange(len(data["keypoints"]))
         return self._collected(sample, self._compose(**data))
 
@@ -84,11 +88,14 @@ class Chain:
         result = {**sample, "image": _with_channels(data["image"])}
         if "mask" in sample:
             result["mask"] = data["mask"]
-        if "keypoints" in sample:
-            points, area = _found(data, sample["keypoints"], *sample["image"].shape[:2])
-            result["keypoints"] = _exchanged(points, self._swap) if area < 0 else points
+        if "points" in data:
+            points, factor = _found(data, _keypoints(sample), *sample["image"].shape[:2])
+            if "keypoints" in sample:
+                result["keypoints"] = _exchanged(points, self._swap) if factor < 0 else points
             if "scale" in sample:
-                result["scale"] = sample["scale"] * abs(area) ** 0.5
+                result["scale"] = sample["scale"] * abs(factor) ** 0.5
+            if "area" in sample:
+                result["area"] = sample["area"] * np.float32(abs(factor))
         if "boxes" in sample:
             rows = np.asarray(data["rows"], np.int64)
             result["boxes"] = np.asarray(data["bboxes"], np.float32).reshape(-1, 4)
@@ -103,6 +110,11 @@ def _with_channels(image: NDArray[Any]) -> NDArray[np.uint8]:
             "(fields mean and std of augs). Leave out transforms such as Normalize and ToFloat."
         )
     return image if image.ndim == 3 else image[:, :, None]
+
+
+def _keypoints(sample: Sample) -> NDArray[np.float32]:
+    """Return the keypoints of a sample, or those of no object."""
+    return sample["keypoints"] if "keypoints" in sample else np.empty((0, 0, 3), np.float32)
 
 
 def _probes(height: int, width: int) -> NDArray[np.float32]:

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from dltools.augs.base import Sample
+from dltools.augs.base import PER_OBJECT, Sample
 from dltools.cfgutils import DataError
 
-LISTED = ("boxes", "labels", "keypoints")
+LISTED = ("boxes", *PER_OBJECT)
 """Keys whose length differs from image to image."""
 
 
 def collate(samples: list[Sample]) -> dict[str, Any]:
     """Return a batch.
 
-    `boxes`, `labels` and `keypoints` become lists with one tensor an image. Other tensors, arrays and numbers are
+    `boxes` and all else of objects become lists with one tensor an image. Other tensors, arrays and numbers are
     stacked, so that `image` is (B, C, H, W), `mask` (B, H, W) and `label` and `index` (B,). The rest becomes lists.
 
     Raises:

@@ -23,7 +23,8 @@ class AugmentedSplit(Dataset[Sample]):
 
     A sample is a function of (seed, epoch, index) and the files, whoever makes it. It can be pickled, and read from
     several threads. Returns `image` (C, H, W) uint8; `mask` (H, W) int64; `boxes` (N, 4) float32 xyxy; `labels` (N,)
-    int64; `keypoints` (N, K, 3) float32, absent ones and those outside the image all 0; other keys as they are.
+    int64; `keypoints` (N, K, 3) float32, absent ones and those outside the image all 0; `area` (N,) float32; `iscrowd`
+    (N,) bool; other keys as they are.
     """
 
     def __init__(self, split: Split, transforms: dict[str, Any], stage: str, seed: int, **settings: Any) -> None:
@@ -104,6 +105,10 @@ def to_tensors(sample: Sample) -> Sample:
         result["boxes"] = torch.from_numpy(np.ascontiguousarray(sample["boxes"], np.float32))
     if "labels" in sample:
         result["labels"] = torch.from_numpy(sample["labels"].astype(np.int64))
+    if "area" in sample:
+        result["area"] = torch.from_numpy(sample["area"].astype(np.float32))
+    if "iscrowd" in sample:
+        result["iscrowd"] = torch.from_numpy(sample["iscrowd"].astype(np.bool_))
     if "keypoints" in sample:
         result["keypoints"] = torch.from_numpy(_within(sample["keypoints"], *sample["image"].shape[:2]))
     return result

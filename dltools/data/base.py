@@ -13,7 +13,8 @@ from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
 
 Sample = dict[str, Any]
-"""One sample: `image` (H, W, C) uint8, `index`, and those of `label`, `mask`, `boxes`, `labels`, `keypoints` it has."""
+"""One sample: `image` (H, W, C) uint8, `index`, and of `label`, `mask`, `boxes`, `labels`, `keypoints`, `area` and
+`iscrowd` those that it has."""
 
 SPLITS = ("train", "val", "test")
 

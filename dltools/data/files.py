@@ -25,7 +25,20 @@ def images_in(folder: Path) -> list[Path]:
     Raises:
         DataError: there is no such folder.
     """
-    return sorted(entry for entry in _entries(folder) if entry.suffix.lower() in IMAGE_SUFFIXES)
+    return files_in(folder, tuple(IMAGE_SUFFIXES))
+
+
+def files_in(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """Return the files in a folder whose names end so, sorted by name; hidden ones are left out.
+
+    Args:
+        folder: where to look.
+        endings: in lower case; the names may be in either.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    return [entry for entry in _entries(folder) if entry.name.lower().endswith(endings)]
 
 
 def missing(path: Path, expected: str) -> DataError:

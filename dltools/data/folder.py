@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from dltools.cfgutils import DataError, component
+from dltools.cfgutils import DataError, PositiveInt, component
 from dltools.cfgutils.nearest import did_you_mean
 from dltools.data.base import SPLITS, Provider, Sample, Split
 from dltools.data.files import folders_in, images_in, no_images, stamp
-from dltools.data.images import read_image
+from dltools.data.images import MAX_PIXELS, read_image
 
 
 @component("data", "folder")
@@ -24,6 +24,8 @@ class Folder(Provider):
     """Folder with train, val and test."""
     grey: bool = False
     """Read the images as one channel of grey instead of RGB."""
+    max_pixels: PositiveInt = MAX_PIXELS
+    """Most pixels of an image; a larger one is refused before it is decoded."""
 
     def __post_init__(self) -> None:
         self.in_channels = 1 if self.grey else 3
@@ -34,7 +36,7 @@ class Folder(Provider):
         return [folder.name for folder in folders_in(Path(self.root, "train"))]
 
     def _split(self, name: str) -> Split:
-        return FolderSplit(Path(self.root, name), self.class_names, self.grey)
+        return FolderSplit(Path(self.root, name), self.class_names, self.grey, self.max_pixels)
 
     def _content(self) -> Iterable[bytes]:
         for name in SPLITS:
@@ -47,9 +49,10 @@ class Folder(Provider):
 class FolderSplit(Split):
     """Images of one split with the label that their folder tells, read when they are asked for."""
 
-    def __init__(self, folder: Path, class_names: list[str], grey: bool) -> None:
+    def __init__(self, folder: Path, class_names: list[str], grey: bool, max_pixels: int) -> None:
         self.items: list[tuple[Path, int]] = []
         self.grey = grey
+        self.max_pixels = max_pixels
         for class_folder in folders_in(folder):
             if class_folder.name not in class_names:
                 raise DataError(
@@ -66,4 +69,4 @@ class FolderSplit(Split):
 
     def __getitem__(self, index: int) -> Sample:
         path, label = self.items[index]
-        return {"image": read_image(path, self.grey), "label": label, "index": index}
+        return {"image": read_image(path, self.grey, self.max_pixels), "label": label, "index": index}

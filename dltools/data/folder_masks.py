@@ -1,25 +1,24 @@
-"""Segmentation from folders of images and index masks."""
+"""Segmentation from folders of images and masks."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from dltools.cfgutils import DataError, FieldError, component
+from dltools.cfgutils import FieldError, PositiveInt, component
 from dltools.data.base import SPLITS, Provider, Sample, Split
 from dltools.data.files import images_in, no_images, stamp
-from dltools.data.images import read_image, read_mask
-
-IGNORED = 255
-"""Mask value of pixels that count for nothing."""
+from dltools.data.images import MAX_PIXELS, read_image
+from dltools.data.masks import IGNORED, ClassMasks, IndexMasks, MaskForm, MaskReader, PaletteMasks
 
 
 @component("data", "folder_masks")
 class FolderMasks(Provider):
-    """Images and index masks in folders: <root>/<split>/images/<name>.jpg and <root>/<split>/masks/<name>.png.
+    """Images and masks in folders: <root>/<split>/images/<name>.jpg and <root>/<split>/masks/<name>.png.
 
+    With `masks=per_class` it is <root>/<split>/masks/<class>/<name>.png: black-and-white masks of every class but the
+    first, which is where no other is. Where classes overlap, the last in the order of `class_names` counts.
     Samples: `image` (H, W, C) uint8 and `mask` (H, W) uint8: places in `class_names`, or 255 to ignore.
     """
 
@@ -27,8 +26,16 @@ class FolderMasks(Provider):
     """Folder with train, val and test."""
     class_names: list[str]
     """Names of the ids in the masks, in order, the background among them."""
+    masks: MaskForm = MaskForm.index
+    """What masks hold: ids (index), a colour for each class (palette), or one class in each file (per_class)."""
+    palette: list[list[int]] = dataclasses.field(default_factory=list)
+    """Red, green and blue of each class, in the order of class_names, for masks=palette."""
+    ignored_colour: list[int] = dataclasses.field(default_factory=list)
+    """Red, green and blue of pixels to ignore, for masks=palette; empty where there are none."""
     grey: bool = False
     """Read the images as one channel of grey instead of RGB."""
+    max_pixels: PositiveInt = MAX_PIXELS
+    """Most pixels of an image or mask; a larger one is refused before it is decoded."""
     distance_maps: bool = False
     """Make signed distance maps of the masks in the data pipeline, for surface losses."""
 
@@ -36,6 +43,12 @@ class FolderMasks(Provider):
         self.in_channels = 1 if self.grey else 3
         if not 2 <= len(self.class_names) <= IGNORED:
             raise FieldError("class_names", f"must have 2 to {IGNORED} names, got {len(self.class_names)}")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise FieldError("class_names", f"must have each name once, got {self.class_names}")
+        for name in ("palette", "ignored_colour"):
+            if getattr(self, name) and self.masks is not MaskForm.palette:
+                raise FieldError(name, f"must be empty unless data.masks=palette; data.masks is {self.masks.value}")
+        self._reader()
 
     @property
     def mask_names(self) -> list[str]:
@@ -43,51 +56,44 @@ class FolderMasks(Provider):
         return self.class_names
 
     def _split(self, name: str) -> Split:
-        return MasksSplit(Path(self.root, name), len(self.class_names), self.grey)
+        return MasksSplit(Path(self.root, name), self._reader(), self.grey, self.max_pixels)
+
+    def _reader(self) -> MaskReader:
+        if self.masks is MaskForm.palette:
+            return PaletteMasks(self.class_names, self.max_pixels, self.palette, self.ignored_colour)
+        form = ClassMasks if self.masks is MaskForm.per_class else IndexMasks
+        return form(self.class_names, self.max_pixels)
 
     def _content(self) -> Iterable[bytes]:
+        reader = self._reader()
         for name in SPLITS:
             if Path(self.root, name).is_dir():
                 for image in images_in(Path(self.root, name, "images")):
                     yield stamp(image)
-                    yield stamp(mask_of(image))
+                    yield from map(stamp, reader.files(mask_of(image)))
 
 
 class MasksSplit(Split):
     """Pairs of an image and a mask in one folder, read and checked when they are asked for."""
 
-    def __init__(self, folder: Path, num_classes: int, grey: bool) -> None:
+    def __init__(self, folder: Path, reader: MaskReader, grey: bool, max_pixels: int) -> None:
         self.paths = images_in(folder / "images")
         if not self.paths:
             raise no_images(folder / "images")
-        self.num_classes = num_classes
+        self.reader = reader
         self.grey = grey
+        self.max_pixels = max_pixels
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.paths[index]
-        image, mask = read_image(path, self.grey), read_mask(mask_of(path))
-        if mask.shape != image.shape[:2]:
-            raise DataError(
-                f"{mask_of(path)} (sample {index}) is {_size(mask)} but its image {path} is {_size(image)}; "
-                f"they must be of one size."
-            )
-        wrong = mask[(mask >= self.num_classes) & (mask != IGNORED)]
-        if wrong.size:
-            raise DataError(
-                f"{mask_of(path)} (sample {index}) has class id {wrong.max()}; ids must be below {self.num_classes}, "
-                f"the number of data.class_names, or {IGNORED} to ignore."
-            )
+        image = read_image(path, self.grey, self.max_pixels)
+        mask = self.reader.read(mask_of(path), image.shape[:2], f"{path} (sample {index})")
         return {"image": image, "mask": mask, "index": index}
 
 
 def mask_of(image: Path) -> Path:
     """Return where the mask of an image lies."""
     return image.parent.parent / "masks" / f"{image.stem}.png"
-
-
-def _size(array: np.ndarray) -> str:
-    height, width = array.shape[:2]
-    return f"{width} x {height}"

@@ -23,7 +23,8 @@ class DetectionPolicy(Policy):
 
     What losses may read: `classes` of all points, `boxes` (also as `values`) of those that stand for an object,
     `labelled_boxes` with their labels, `quality` as classes of which the true one is worth the IoU of the predicted
-    box, and `distances` of their sides.
+    box, and `distances` of their sides. Crowds (`iscrowd`) are not trained on: no point stands for one. Metrics are
+    told of them and of the objects' `area`, where the data has them, as COCO's rule wants it.
     """
 
     offers: ClassVar[tuple[str, ...]] = ("classes", "boxes", "labelled_boxes", "values", "quality", "distances")
@@ -60,7 +61,8 @@ class DetectionPolicy(Policy):
 
     def losses(self, output: Any, batch: Batch) -> Pairs:
         """Compare every point's classes, and the boxes of the points that stand for an object."""
-        wanted = assign(output["points"], batch["boxes"], batch["labels"], self.job.data.num_classes, self.radius)
+        objects = _without_crowds(batch)
+        wanted = assign(output["points"], *objects, self.job.data.num_classes, self.radius)
         positive = wanted.positive.flatten().nonzero().squeeze(1)
         logits, truth = output["logits"].flatten(0, 1), wanted.classes.flatten(0, 1)
         boxes = output["boxes"].flatten(0, 1)[positive], wanted.boxes.flatten(0, 1)[positive]
@@ -78,8 +80,10 @@ class DetectionPolicy(Policy):
 
     def measures(self, output: Any, batch: Batch) -> Pairs:
         """Measure the predicted boxes against the annotated ones."""
-        images = zip(self.truths(batch), batch["index"], strict=True)
-        return {"boxes": (self.predictions(output), [{**truth, "image_id": index} for truth, index in images])}
+        known = {key: batch[key] for key in ("boxes", "labels", "area", "iscrowd", "index") if key in batch}
+        names = ["image_id" if key == "index" else key for key in known]
+        images = [dict(zip(names, image, strict=True)) for image in zip(*known.values(), strict=True)]
+        return {"boxes": (self.predictions(output), images)}
 
     def predictions(self, output: Any) -> list[dict[str, Tensor]]:
         """Return boxes, scores and labels, best first, without double ones."""
@@ -89,6 +93,17 @@ class DetectionPolicy(Policy):
         """Return boxes and labels."""
         pairs = zip(batch["boxes"], batch["labels"], strict=True)
         return [{"boxes": boxes, "labels": labels} for boxes, labels in pairs]
+
+
+def _without_crowds(batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+    """Return boxes and labels of the objects that are no crowds."""
+    boxes, labels = batch["boxes"], batch["labels"]
+    if "iscrowd" not in batch:
+        return boxes, labels
+    single = [~crowd for crowd in batch["iscrowd"]]
+    pairs = zip(boxes, labels, single, strict=True)
+    kept = [(places[one], classes[one]) for places, classes, one in pairs]
+    return [places for places, _ in kept], [classes for _, classes in kept]
 
 
 def _distances(output: dict[str, Tensor]) -> Tensor:

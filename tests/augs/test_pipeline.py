@@ -296,6 +296,38 @@ def test_the_scale_of_an_object_follows_the_image(transform: Any, factor: float)
     assert one(transform, scale=10.0, boxes=None)["scale"] == pytest.approx(10 * factor, rel=1e-3)
 
 
+@pytest.mark.parametrize("keypoints", [None, np.ones((2, 2, 3), np.float32)], ids=["boxes alone", "keypoints"])
+@pytest.mark.parametrize(
+    ("transform", "factor", "kept"),
+    [
+        (A.Resize(80, 96), 4.0, [0, 1]),
+        (A.Resize(40, 24), 0.5, [0, 1]),
+        (A.HorizontalFlip(p=1), 1.0, [0, 1]),
+        (A.ColorJitter(p=1), 1.0, [0, 1]),
+        (A.Crop(24, 0, 48, 40), 1.0, [1]),
+    ],
+)
+def test_areas_follow_the_image_and_leave_with_their_boxes(
+    keypoints: Any, transform: Any, factor: float, kept: list[int]
+) -> None:
+    area, crowd = np.array([100, 36.5], np.float32), np.array([False, True])
+    sample = one(transform, area=area, iscrowd=crowd, keypoints=keypoints)
+    torch.testing.assert_close(sample["area"], torch.from_numpy(area[kept] * np.float32(factor)))
+    assert sample["iscrowd"].tolist() == crowd[kept].tolist() and sample["iscrowd"].dtype == torch.bool
+    assert ("keypoints" in sample) == (keypoints is not None)
+
+
+def test_areas_of_no_object_stay_none() -> None:
+    nothing = {"boxes": np.empty((0, 4), np.float32), "labels": np.empty(0, np.int64), "keypoints": None}
+    sample = one(A.Resize(80, 96), area=np.empty(0, np.float32), iscrowd=np.empty(0, bool), **nothing)
+    assert sample["area"].shape == sample["iscrowd"].shape == (0,)
+
+
+def test_each_box_needs_an_area_if_any_has_one() -> None:
+    with pytest.raises(DataError, match="it has 2 boxes and 1 rows of area; each box needs one"):
+        one(A.NoOp(), area=np.ones(1, np.float32))
+
+
 def test_our_own_transforms_stand_among_those_of_albumentations() -> None:
     augs = Augmentations(train={"flip": A.HorizontalFlip(p=1), "blend": Blend(), "again": A.HorizontalFlip(p=1)})
     sample = augs.dataset(Noise(), "train", seed=0)[0]
@@ -397,7 +429,8 @@ def test_constants_that_do_not_fit_the_channels_are_refused() -> None:
 
 
 def test_a_batch_stacks_what_is_of_one_size_and_lists_the_rest() -> None:
-    dataset = varied().dataset(Noise(scale=4.0), "train", seed=0)
+    area, crowd = np.ones(2, np.float32), np.zeros(2, bool)
+    dataset = varied().dataset(Noise(scale=4.0, area=area, iscrowd=crowd), "train", seed=0)
     batch = collate([dataset[index] for index in range(4)])
     assert batch["image"].shape == (4, 3, 40, 48)
     assert batch["image"].dtype == torch.uint8
@@ -407,6 +440,7 @@ def test_a_batch_stacks_what_is_of_one_size_and_lists_the_rest() -> None:
     assert batch["scale"].shape == (4,)
     assert batch["name"] == ["0.png", "1.png", "2.png", "3.png"]
     assert [len(boxes) for boxes in batch["boxes"]] == [len(labels) for labels in batch["labels"]]
+    assert [len(areas) for areas in batch["area"]] == [len(crowds) for crowds in batch["iscrowd"]]
     assert all(keypoints.shape[1:] == (2, 3) for keypoints in batch["keypoints"])
 
 

@@ -19,6 +19,7 @@ from dltools.losses import (
     QualityFocalLoss,
 )
 from dltools.losses.detection import BoxPair
+from dltools.metrics.detection.average_precision import MeanAveragePrecision
 from dltools.models.detector import FCOS
 from dltools.policies.detection import DetectionPolicy
 
@@ -118,3 +119,38 @@ def test_points_at_the_centre_of_an_object_that_is_found_have_full_quality():
     batch = {"boxes": [torch.tensor([[1.0, 1, 60, 40]])] * 3, "labels": [torch.tensor([1])] * 3}
     _, quality = policy.losses(output, batch)["quality"]
     assert set(quality.unique().tolist()) == {0.0, 1.0}
+
+
+def crowded():
+    """Return a batch whose first image has a crowd beside one object, and whose last has nothing else."""
+    crowds = [torch.tensor([False, True]), torch.empty(0, dtype=torch.bool), torch.tensor([True])]
+    areas = [torch.tensor([300.0, 900]), torch.empty(0), torch.tensor([2000.0])]
+    return {**BATCH, "iscrowd": crowds, "area": areas, "index": torch.tensor([4, 9, 2])}
+
+
+def test_no_point_stands_for_a_crowd():
+    output, policy = output_of(), policy_for("focal", "giou")
+    single = {
+        "boxes": [boxes[~crowd] for boxes, crowd in zip(BATCH["boxes"], crowded()["iscrowd"], strict=True)],
+        "labels": [labels[~crowd] for labels, crowd in zip(BATCH["labels"], crowded()["iscrowd"], strict=True)],
+    }
+    found, expected = policy.losses(output, crowded()), policy.losses(output, single)
+    assert found["classes"][1].any() and torch.equal(found["classes"][1], expected["classes"][1])
+    assert torch.equal(found["boxes"][1], expected["boxes"][1])
+
+
+def test_metrics_are_told_of_areas_and_crowds_where_the_data_has_them():
+    output, policy = output_of(), policy_for("focal")
+    _, truths = policy.measures(output, crowded())["boxes"]
+    assert [set(truth) for truth in truths] == [{"boxes", "labels", "area", "iscrowd", "image_id"}] * 3
+    assert [int(truth["image_id"]) for truth in truths] == [4, 9, 2] and truths[0]["area"].tolist() == [300, 900]
+    _, truths = policy.measures(output, {**BATCH, "index": torch.arange(3)})["boxes"]
+    assert set(truths[0]) == {"boxes", "labels", "image_id"}
+
+
+def test_a_detection_in_a_crowd_is_no_mistake():
+    found = [{"boxes": BATCH["boxes"][0], "scores": torch.tensor([0.5, 0.9]), "labels": BATCH["labels"][0]}]
+    _, truths = policy_for("focal").measures(output_of(), crowded())["boxes"]
+    metric = MeanAveragePrecision()
+    metric.update(found, truths[:1])
+    assert metric.compute()["map"] == pytest.approx(1.0)
