@@ -195,6 +195,11 @@ class ArraysSplit(Split):
             sample["mask"] = self._mask(self.held.masks, int(at), image.shape[:2])
         return sample
 
+    def column(self, key: str) -> list[int] | None:
+        """Return the labels."""
+        labels = self.held.labels if key == "label" else None
+        return None if labels is None else labels.array[self.places].ravel().astype(int).tolist()
+
     def _mask(self, file: ArrayFile, at: int, size: tuple[int, ...]) -> NDArray[np.uint8]:
         mask = np.array(file.array[at]).reshape(size)
         wrong = mask[((mask < 0) | (mask >= len(self.mask_names))) & (mask != IGNORED)]

@@ -39,6 +39,13 @@ class Split(ABC):
         """Return how many objects a sample has; a provider that knows without reading the image overrides this."""
         return len(self[index]["boxes"])
 
+    def column(self, key: str) -> list[Any] | None:
+        """Return what all samples have under a key, such as `label`; None where that must be read sample by sample.
+
+        A provider that knows without reading the images overrides this.
+        """
+        return None
+
     def __iter__(self) -> Iterator[Sample]:
         """Go through the samples in order."""
         return (self[index] for index in range(len(self)))

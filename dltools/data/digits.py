@@ -61,6 +61,10 @@ class DigitsSplit(Split):
     def __getitem__(self, index: int) -> Sample:
         return {"image": self.images[index][..., None].copy(), "label": int(self.labels[index]), "index": index}
 
+    def column(self, key: str) -> list[int] | None:
+        """Return the labels."""
+        return self.labels.tolist() if key == "label" else None
+
 
 @lru_cache(maxsize=1)
 def load_scans() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -70,3 +70,7 @@ class FolderSplit(Split):
     def __getitem__(self, index: int) -> Sample:
         path, label = self.items[index]
         return {"image": read_image(path, self.grey, self.max_pixels), "label": label, "index": index}
+
+    def column(self, key: str) -> list[int] | None:
+        """Return the labels."""
+        return [label for _, label in self.items] if key == "label" else None

@@ -102,6 +102,10 @@ class IdxSplit(Split):
             "index": index,
         }
 
+    def column(self, key: str) -> list[int] | None:
+        """Return the labels."""
+        return self.labels.array[self.positions].tolist() if key == "label" else None
+
 
 class IdxFile:
     """An IDX file of unsigned bytes: memory-mapped where it is plain, unpacked once by each process where it is .gz."""

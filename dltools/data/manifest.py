@@ -178,6 +178,11 @@ class ManifestSplit(Split):
             sample["label"] = self.numbers[index][0]
         return sample
 
+    def column(self, key: str) -> list[int] | None:
+        """Return the labels, if images have one."""
+        one_label = self.columns["label_column"] and not self.columns["box_columns"]
+        return [numbers[0] for numbers in self.numbers] if key == "label" and one_label else None
+
     def num_objects(self, index: int) -> int:
         """Return how many boxes an image has, without reading it."""
         return len(self.items[index].boxes)
