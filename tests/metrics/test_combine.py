@@ -24,7 +24,7 @@ from dltools.metrics import (
     MetricSet,
 )
 
-LOGITS, IDS = torch.randn(8, 3), torch.randint(0, 3, (8,))
+LOGITS, IDS = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3
 BOX = {"boxes": torch.tensor([[0.0, 0, 9, 9]]), "scores": torch.ones(1), "labels": torch.zeros(1, dtype=torch.int64)}
 
 
