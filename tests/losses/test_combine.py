@@ -30,7 +30,8 @@ from dltools.losses.combine import total_of
 from dltools.losses.softmax import softmax_statistics
 from dltools.meter import Meter
 
-LOGITS, IDS = torch.randn(2, 4, 5, 6), torch.randint(0, 4, (2, 5, 6))
+DRAWN = torch.Generator().manual_seed(0)
+LOGITS, IDS = torch.randn(2, 4, 5, 6, generator=DRAWN), torch.randint(0, 4, (2, 5, 6), generator=DRAWN)
 BOXES = torch.tensor([[0.0, 0, 4, 4]]), torch.tensor([[1.0, 1, 5, 5]])
 
 
