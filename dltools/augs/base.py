@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 Sample = dict[str, Any]
-"""`image` (H, W, C) uint8, `index`, and of `label`, `mask`, `boxes` and what is `PER_OBJECT` what the task has."""
+"""`image` (H, W, C) uint8 or uint16, `index`, and what the task has of `label`, `mask`, `boxes` and `PER_OBJECT`."""
 
 PER_OBJECT = ("labels", "keypoints", "area", "iscrowd")
 """Keys with a row for each box, which leave with it."""
@@ -33,13 +33,17 @@ class SampleTransform(ABC):
     Subclasses are components of group `transform` and stand among those of albumentations in any order.
     """
 
+    deterministic: ClassVar[bool] = False
+    """The result is a function of the sample alone."""
+
     @abstractmethod
     def __call__(self, sample: Sample, fetch: Callable[[int], Sample], count: int, rng: np.random.Generator) -> Sample:
         """Return the transformed sample, and leave the given one as it is.
 
         Args:
             sample: arrays of numpy, in the formats of `Sample`.
-            fetch: returns another sample of the split, not yet transformed, by its position.
+            fetch: returns another sample of the split by its position, as the transforms before this one make it in
+                the same epoch; the caller's own.
             count: number of samples in the split.
             rng: the only source of randomness; the same for the same seed, epoch and index.
         """

@@ -46,7 +46,7 @@ class Chain:
         """Return the transformed sample, with arrays of numpy.
 
         Raises:
-            ConfigError: a transform made something else of the image than uint8.
+            ConfigError: a transform changed the type of the pixels.
         """
         targets = tuple(name for name in TARGETS if name in sample)
         if "area" in sample and "keypoints" not in sample:
@@ -85,7 +85,7 @@ class Chain:
 
     def _collected(self, sample: Sample, data: dict[str, Any]) -> Sample:
         """Return a sample with what the transforms gave."""
-        result = {**sample, "image": _with_channels(data["image"])}
+        result = {**sample, "image": _with_channels(data["image"], sample["image"].dtype)}
         if "mask" in sample:
             result["mask"] = data["mask"]
         if "points" in data:
@@ -103,11 +103,12 @@ class Chain:
         return result
 
 
-def _with_channels(image: NDArray[Any]) -> NDArray[np.uint8]:
-    if image.dtype != np.uint8:
+def _with_channels(image: NDArray[Any], expected: np.dtype[Any]) -> NDArray[Any]:
+    if image.dtype != expected:
         raise ConfigError(
-            f"the image became {image.dtype}; it must stay uint8, for normalisation happens on the device "
-            "(fields mean and std of augs). Leave out transforms such as Normalize and ToFloat."
+            f"the image became {image.dtype}; it must stay {expected}, for normalisation happens on the device "
+            "(fields mean and std of augs). Leave out transforms such as Normalize and ToFloat, and for images of 16 "
+            "bits those that cannot take them."
         )
     return image if image.ndim == 3 else image[:, :, None]
 

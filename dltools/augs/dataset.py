@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,17 @@ from torch.utils.data import Dataset
 from dltools.augs.base import PER_OBJECT, Sample, SampleTransform, Split
 from dltools.augs.chain import Chain
 from dltools.augs.randomness import SampleRandom
-from dltools.cfgutils import ConfigError, DataError
+from dltools.cfgutils import ConfigError, DataError, SampleError
 
 
 class AugmentedSplit(Dataset[Sample]):
     """A map-style data set for a loader: `dataset[epoch, index]` or, for epoch 0, `dataset[index]`.
 
     A sample is a function of (seed, epoch, index) and the files, whoever makes it. It can be pickled, and read from
-    several threads. Returns `image` (C, H, W) uint8; `mask` (H, W) int64; `boxes` (N, 4) float32 xyxy; `labels` (N,)
-    int64; `keypoints` (N, K, 3) float32, absent ones and those outside the image all 0; `area` (N,) float32; `iscrowd`
-    (N,) bool; other keys as they are.
+    several threads. Returns `image` (C, H, W) uint8 or uint16; `label` int, or (classes,) float32 where labels are
+    mixed; `mask` (H, W) int64, or (classes, H, W) float32 where masks are mixed; `boxes` (N, 4) float32 xyxy; `labels`
+    (N,) int64; `keypoints` (N, K, 3) float32, absent ones and those outside the image all 0; `area` (N,) float32;
+    `iscrowd` (N,) bool; other keys as they are.
     """
 
     def __init__(self, split: Split, transforms: dict[str, Any], stage: str, seed: int, **settings: Any) -> None:
@@ -43,15 +45,15 @@ class AugmentedSplit(Dataset[Sample]):
         """Return a transformed sample.
 
         Raises:
-            DataError: the sample has impossible boxes or keypoints, or a transform fails on it; names what and where.
+            SampleError: the sample cannot be read, or has impossible boxes or keypoints; names what and where.
+            DataError: a transform fails on it.
             ConfigError: a transform is not for training images.
         """
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        sample = self.split[index]
-        problem = _problem_of(sample)
-        if problem:
-            raise DataError(f"Sample {index} of {self._place}: {problem}.")
-        return to_tensors(self._transformed(sample, epoch, index))
+        if not hasattr(self._own, "steps"):
+            self._own.source = SampleRandom()
+            self._own.steps = self._make_steps(self._own.source)
+        return to_tensors(self._after(len(self._own.steps), epoch, index))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a thread."""
@@ -61,26 +63,36 @@ class AugmentedSplit(Dataset[Sample]):
         """Begin with no thread's things."""
         vars(self).update(state, _own=threading.local())
 
-    def _transformed(self, sample: Sample, epoch: int, index: int) -> Sample:
-        if not hasattr(self._own, "steps"):
-            self._own.source = SampleRandom()
-            self._own.steps = self._make_steps(self._own.source)
-        self._own.source.set(self._seed, epoch, index)
-        for name, step in self._own.steps:
+    def _after(self, count: int, epoch: int, index: int) -> Sample:
+        """Return a sample after the first `count` steps."""
+        sample = read_sample(self.split, index)
+        source: SampleRandom = self._own.source
+        source.set(self._seed, epoch, index)
+        for number, (name, step) in enumerate(self._own.steps[:count]):
             try:
                 if isinstance(step, Chain):
                     sample = step(sample)
                 else:
-                    sample = step(sample, self.split.__getitem__, len(self.split), self._own.source.numpy)
+                    sample = step(sample, partial(self._other, number, epoch), len(self.split), source.numpy)
             except ConfigError as error:
                 raise ConfigError(f"augs.{self._stage}: {error}") from error
+            except SampleError:
+                raise
             except Exception as error:
                 culprit = ".".join(part for part in ("augs", self._stage, name or step.blame(error)) if part)
                 reason = f"{type(error).__name__}: {error}"
-                raise DataError(
-                    f"{culprit} failed on sample {index} of {self._place}, epoch {epoch}: {reason}"
-                ) from error
+                place = place_of(self.split)
+                raise DataError(f"{culprit} failed on sample {index} of {place}, epoch {epoch}: {reason}") from error
         return sample
+
+    def _other(self, count: int, epoch: int, index: int) -> Sample:
+        """Return another sample for a step, as the `count` steps before make it, and go on with this one's numbers."""
+        source: SampleRandom = self._own.source
+        state = source.save()
+        try:
+            return self._after(count, epoch, index)
+        finally:
+            source.restore(state)
 
     def _make_steps(self, source: SampleRandom) -> list[tuple[str, Any]]:
         """Return the transforms in order: ours by name, and those of albumentations in nameless rows."""
@@ -91,16 +103,37 @@ class AugmentedSplit(Dataset[Sample]):
             steps += row if ours else [("", Chain(dict(row), source, **self._settings))]
         return steps
 
-    @property
-    def _place(self) -> str:
-        return f"split {getattr(self.split, 'name', type(self.split).__name__)!r}"
+
+def read_sample(split: Split, index: int) -> Sample:
+    """Return a sample of a split whose targets are possible.
+
+    Raises:
+        SampleError: it cannot be read, or its targets are impossible.
+    """
+    try:
+        sample = split[index]
+        problem = _problem_of(sample)
+    except DataError as error:
+        raise SampleError(f"Sample {index} of {place_of(split)}: {error}", index, str(error)) from error
+    if problem:
+        raise SampleError(f"Sample {index} of {place_of(split)}: {problem}.", index, problem)
+    return sample
+
+
+def place_of(split: Split) -> str:
+    """Return what a split is called in messages."""
+    return f"split {getattr(split, 'name', type(split).__name__)!r}"
 
 
 def to_tensors(sample: Sample) -> Sample:
     """Return a sample with its known arrays as tensors of the types that losses take."""
     result = {**sample, "image": torch.from_numpy(np.ascontiguousarray(sample["image"].transpose(2, 0, 1)))}
     if "mask" in sample:
-        result["mask"] = torch.from_numpy(sample["mask"].astype(np.int64))
+        mask = sample["mask"]
+        mixed = mask.ndim == 3  # (H, W, classes), as mixup makes it
+        result["mask"] = torch.from_numpy(
+            np.ascontiguousarray(mask.transpose(2, 0, 1), np.float32) if mixed else mask.astype(np.int64)
+        )
     if "boxes" in sample:
         result["boxes"] = torch.from_numpy(np.ascontiguousarray(sample["boxes"], np.float32))
     if "labels" in sample:

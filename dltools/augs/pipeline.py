@@ -18,8 +18,8 @@ from dltools.cfgutils import ConfigError, FieldError, Probability, component
 class Augmentations:
     """Named transforms for training and for evaluation, in the order in which they stand.
 
-    Each is a transform or composition of albumentations, or a `SampleTransform`. Images stay uint8 until they are on
-    the device; `normalize` then makes them what a model takes.
+    Each is a transform or composition of albumentations, or a `SampleTransform`. Images stay uint8 or uint16 until they
+    are on the device; `normalize` then makes them what a model takes.
     """
 
     train: dict[str, Any] = field(default_factory=dict)
@@ -32,8 +32,8 @@ class Augmentations:
     """What images are divided by then: a value for each channel, or one for all."""
     min_visibility: Probability = 0.1
     """Training boxes are dropped when a transform leaves less than this share of them, or a side below a pixel."""
-    keypoint_swap: list[list[int]] = field(default_factory=list)
-    """Pairs of keypoints that trade places in a mirror image, such as left and right eye."""
+    keypoint_swap: list[list[int]] | None = None
+    """Pairs of keypoints that trade places in a mirror image, such as left and right eye; None as the data says."""
 
     def __post_init__(self) -> None:
         for stage, transforms in (("train", self.train), ("eval", self.eval)):
@@ -43,7 +43,7 @@ class Augmentations:
                     raise FieldError(f"{stage}.{name}", f"must be a transform of albumentations or ours, got a {kind}")
         if min(self.std) <= 0:
             raise FieldError("std", f"must be greater than 0, got {self.std}")
-        self._constants: dict[torch.device, tuple[Tensor, Tensor]] = {}
+        self._constants: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     def dataset(self, split: Split, stage: str, seed: int) -> AugmentedSplit:
         """Return a split with its samples transformed and made of tensors.
@@ -57,14 +57,14 @@ class Augmentations:
             "train": (self.train, self.min_visibility, 1.0),
             "eval": (self.eval, 0.0, 0.01),
         }[stage]
-        settings = {"min_visibility": min_visibility, "min_side": min_side, "keypoint_swap": self.keypoint_swap}
+        settings = {"min_visibility": min_visibility, "min_side": min_side, "keypoint_swap": self.keypoint_swap or []}
         return AugmentedSplit(split, transforms, stage, seed, **settings)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Return (images / 255 - mean) / std.
+        """Return (images / 255 - mean) / std, for images of 16 bits (images / 65535 - mean) / std.
 
         Args:
-            images: (B, C, H, W) uint8, on any device.
+            images: (B, C, H, W) uint8 or uint16, on any device.
 
         Returns:
             Float32 of the same shape, device and memory format.
@@ -72,10 +72,11 @@ class Augmentations:
         Raises:
             ConfigError: mean or std have neither one value nor one for each channel.
         """
-        if images.device not in self._constants:
+        key = images.device, images.dtype
+        if key not in self._constants:
             mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (self.mean, self.std))
-            self._constants[images.device] = (1 / (255 * std), -mean / std)
-        scale, shift = self._constants[images.device]
+            self._constants[key] = (1 / (torch.iinfo(images.dtype).max * std), -mean / std)
+        scale, shift = self._constants[key]
         channels = images.shape[1]
         if len(scale) not in (1, channels) or len(shift) not in (1, channels):
             raise ConfigError(

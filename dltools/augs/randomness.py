@@ -32,3 +32,12 @@ class SampleRandom:
         self._state.update(buffer_pos=4, has_uint32=0)
         self._bits.state = self._state
         self.python.seed(seed << 128 | epoch << 64 | index)
+
+    def save(self) -> Any:
+        """Return the state of both generators, for `restore`."""
+        return self._bits.state, self.python.getstate()
+
+    def restore(self, state: Any) -> None:
+        """Go on from a saved state."""
+        self._bits.state, python = state
+        self.python.setstate(python)

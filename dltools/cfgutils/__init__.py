@@ -8,7 +8,7 @@ from dltools.cfgutils.constraints import (
     PositiveInt,
     Probability,
 )
-from dltools.cfgutils.errors import ConfigError, DataError, FieldError, TrainingError, add_note, noting
+from dltools.cfgutils.errors import ConfigError, DataError, FieldError, SampleError, TrainingError, add_note, noting
 
 __all__ = [
     "ConfigError",
@@ -19,6 +19,7 @@ __all__ = [
     "PositiveFloat",
     "PositiveInt",
     "Probability",
+    "SampleError",
     "TrainingError",
     "add_note",
     "component",

@@ -28,6 +28,25 @@ class DataError(ValueError):
     """Data from outside is missing or unusable. The message names the file, the sample index and the remedy."""
 
 
+class SampleError(DataError):
+    """A sample cannot be read, or its targets are impossible.
+
+    Args:
+        message: what is wrong, with the sample and its split.
+        index: position of the sample in its split.
+        reason: the same without the sample.
+    """
+
+    def __init__(self, message: str, index: int, reason: str) -> None:
+        super().__init__(message)
+        self.index = index
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[SampleError], tuple[str, int, str]]:
+        """Let a worker process hand it on."""
+        return type(self), (str(self), self.index, self.reason)
+
+
 class TrainingError(RuntimeError):
     """Training cannot go on. The message names the value, the step and what usually helps."""
 

@@ -36,6 +36,8 @@ class TrainConfig:
     """Where samples come from."""
     augs: Any = MISSING
     """Transforms of training and of evaluation samples, and the normalisation."""
+    sampler: Any = MISSING
+    """Which training samples an epoch has, and in which order."""
     loader: Any = MISSING
     """How samples become batches."""
     model: Any = MISSING

@@ -1,6 +1,6 @@
 """How samples become batches."""
 
 from dltools.loaders.dataloader import TorchLoader
-from dltools.loaders.sampler import KeySampler
+from dltools.loaders.tolerance import SKIPPED, OnError
 
-__all__ = ["KeySampler", "TorchLoader"]
+__all__ = ["SKIPPED", "OnError", "TorchLoader"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import cv2
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dltools.cfgutils import NonNegativeInt, PositiveInt, component
-from dltools.loaders.sampler import KeySampler
+from dltools.cfgutils import NonNegativeInt, PositiveInt, Probability, component
+from dltools.loaders.tolerance import CollateRest, OnError, Tolerant
 
 
 @component("loader", "torch")
@@ -30,25 +30,32 @@ class TorchLoader:
     prefetch: PositiveInt = 2
     """Batches that each worker prepares ahead."""
 
+    on_error: OnError = OnError["raise"]
+    """What becomes of a sample that cannot be read: the run ends (raise), or goes on without it (skip)."""
+    max_skipped: Probability = 0.01
+    """With on_error=skip, the largest share of a split that may be left out; more ends the run."""
+
     def loader(
-        self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any], seed: int, train: bool
+        self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any], sampler: Sampler[Any], train: bool
     ) -> DataLoader[Any]:
-        """Return a loader whose sampler is a `KeySampler`; set `loader.sampler.epoch` before each epoch.
+        """Return a loader; with on_error=skip its batches tell under `SKIPPED` which samples they go without.
 
         Args:
-            dataset: takes keys (epoch, index).
+            dataset: takes the keys that the sampler yields.
             collate: makes a batch of a list of samples.
-            seed: of the order.
-            train: shuffle and leave out an incomplete last batch.
+            sampler: yields the keys of an epoch.
+            train: leave out an incomplete last batch.
         """
         if self.num_workers == 0:
             cv2.setNumThreads(0)  # the cores are torch's while it trains in the same process
-        size = len(dataset)  # type: ignore[arg-type]
+        if self.on_error is OnError.skip:
+            dataset, collate = Tolerant(dataset), CollateRest(collate)
+        size = len(sampler)  # type: ignore[arg-type]
         batch_size = self.batch_size if train else self.eval_batch_size or self.batch_size
         return DataLoader(
             dataset,
             batch_size=batch_size,
-            sampler=KeySampler(size, seed, shuffle=train),
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,
             drop_last=train and self.drop_last and size >= batch_size,

@@ -41,6 +41,7 @@ def assemble(
     policy = build(root.take("policy"), "policy")
     facts = policy.facts(data)
     augs = build(root.take("augs"), "augs", **facts)
+    sampler = build(root.take("sampler"), "sampler")
     loader = build(root.take("loader"), "loader")
     model = build(root.take("model"), "model", **facts).to(device)
     loss = LossSum(build(root.take("loss"), "loss", **facts), policy.balance).to(device)
@@ -51,6 +52,7 @@ def assemble(
         device=device,
         data=data,
         augs=augs,
+        sampler=sampler,
         loader=loader,
         model=model,
         loss=loss,

@@ -26,13 +26,17 @@ from dltools.augs.collate import collate
 from dltools.cfgutils import ConfigError, DataError, PositiveInt, TrainingError, noting
 from dltools.cfgutils.timeunit import TimeUnit
 from dltools.data.base import Provider
+from dltools.data.samplers import InOrder, KeySampler
+from dltools.data.samplers.classes import classes_of
 from dltools.handlers.checkpoint import load_checkpoint, save_checkpoint
+from dltools.loaders import SKIPPED
 from dltools.losses import Balance, Measure
 from dltools.losses.combine import total_of
 from dltools.meter import Meter
 from dltools.policies.checkpoints import find_checkpoint, load_run, save_run
 from dltools.policies.gallery import Gallery
 from dltools.policies.job import Job
+from dltools.policies.skips import note_skipped
 from dltools.policies.state import RunState, summarize
 from dltools.writers import Progress, Record, RunInfo
 
@@ -48,6 +52,8 @@ class Policy(ABC):
     """Kinds of output that `losses` gives; those that no loss of a run reads need not be made."""
     measured: ClassVar[tuple[str, ...]] = ()
     """Kinds of output that `measures` gives; those that no metric of a run reads need not be made."""
+    target: ClassVar[str] = ""
+    """Key of a sample that tells its classes: `label`, `labels` or `mask`; empty where the task has none."""
 
     epochs: PositiveInt = 10
     """Passes over the training samples."""
@@ -176,19 +182,16 @@ class Policy(ABC):
         steps = self.steps[0]
         log_every = max(1, TimeUnit.parse(self.log_every, "log_every").steps(*self.steps))
         meter, samples = Meter(), 0
-        for position, batch in enumerate(self._batches(loader, self.limit_train), start=1):
+        for position, batch in enumerate(self._batches(loader, self.limit_train, "train"), start=1):
             with noting(partial(_words_of, batch, "train")):
                 meter.add(self.train_step(batch))
             self.state.step += 1
             samples += len(batch["image"])
-            if position % log_every == 0 or position == steps:
-                record = self._train_record(meter, epoch, samples / (time.perf_counter() - started))
-                if position < steps:
-                    job.hub.scalars(record)
+            if position % log_every == 0 and position < steps:
+                job.hub.scalars(self._train_record(meter, epoch, samples / (time.perf_counter() - started)))
             job.hub.progress(Progress(epoch + 1, self.epochs, position, steps, "train"))
         self.state.samples += samples
-        self.state.spend("train", started)
-        return record
+        return self._train_record(meter, epoch, samples / self.state.spend("train", started))
 
     def train_step(self, batch: Batch) -> dict[str, Tensor | Measure]:
         """Learn from one batch and return what it measured, still on the device."""
@@ -216,7 +219,7 @@ class Policy(ABC):
         limit = self.limit_val if stage == "val" else self.limit_test
         length = self._length(loader, limit)
         self.gallery.begin(self.state.step, *self.steps, final=stage == "test" or self.state.epoch == self.epochs)
-        for position, batch in enumerate(self._batches(loader, limit), start=1):
+        for position, batch in enumerate(self._batches(loader, limit, stage), start=1):
             with noting(partial(_words_of, batch, stage)):
                 with job.chain.forward():
                     output = job.model(job.augs.normalize(batch["image"]))
@@ -248,7 +251,7 @@ class Policy(ABC):
     def predict(self, loader: DataLoader[Any]) -> Iterator[dict[str, Tensor]]:
         """Yield a prediction for each image of a loader's batches."""
         self.job.model.eval()
-        for batch in self._batches(loader, None):
+        for batch in self._batches(loader, None, "predict"):
             with self.job.chain.forward():
                 output = self.job.model(self.job.augs.normalize(batch["image"]))
             yield from self.predictions(output)
@@ -267,12 +270,18 @@ class Policy(ABC):
         if len(split) == 0:
             raise DataError(f"The {stage} split of the data is empty.")
         train = stage == "train"
+        plan = job.sampler.plan(split, partial(classes_of, split, self.target)) if train else InOrder(len(split))
         dataset = job.augs.dataset(split, "train" if train and not self.overfit else "eval", job.data_seed)
-        return job.loader.loader(self.complete(dataset), collate, job.data_seed, train)
+        return job.loader.loader(self.complete(dataset), collate, KeySampler(plan, job.data_seed), train)
 
-    def _batches(self, loader: DataLoader[Any], limit: int | None) -> Iterator[Batch]:
+    def _batches(self, loader: DataLoader[Any], limit: int | None, stage: str) -> Iterator[Batch]:
+        """Yield batches on the device, without the samples that cannot be read."""
         for batch in islice(loader, limit):
-            yield {name: _to(value, self.job.device) for name, value in batch.items()}
+            if SKIPPED in batch:
+                size, allowed = len(loader.dataset), self.job.loader.max_skipped  # type: ignore[arg-type]
+                note_skipped(self.state.skipped.setdefault(stage, {}), batch.pop(SKIPPED), stage, size, allowed)
+            if batch:
+                yield {name: _to(value, self.job.device) for name, value in batch.items()}
 
     def _calculated(self, values: dict[str, float]) -> dict[str, float]:
         """Return the objectives of an evaluation that are not values of it already."""

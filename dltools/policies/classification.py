@@ -19,6 +19,7 @@ class ClassificationPolicy(Policy):
 
     offers: ClassVar[tuple[str, ...]] = ("classes",)
     measured: ClassVar[tuple[str, ...]] = ("classes",)
+    target: ClassVar[str] = "label"
 
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count and name the labels."""

@@ -29,6 +29,7 @@ class DetectionPolicy(Policy):
 
     offers: ClassVar[tuple[str, ...]] = ("classes", "boxes", "labelled_boxes", "values", "quality", "distances")
     measured: ClassVar[tuple[str, ...]] = ("boxes",)
+    target: ClassVar[str] = "labels"
 
     radius: PositiveFloat = 1.5
     """How far from an object's centre, in strides, points are trained to find it."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from dltools.augs.pipeline import Augmentations
 from dltools.data.base import Provider
+from dltools.data.samplers import SamplingRule, Shuffle
 from dltools.handlers import Chain
 from dltools.loaders import TorchLoader
 from dltools.losses import LossSum
@@ -42,6 +43,7 @@ class Job:
     schedule: Schedule
     chain: Chain
     hub: Hub
+    sampler: SamplingRule = field(default_factory=Shuffle)
     visualizers: dict[str, Visualizer] = field(default_factory=dict)
     name: str = "run"
     data_seed: int = 0

@@ -30,6 +30,7 @@ class KeypointsPolicy(Policy):
 
     offers: ClassVar[tuple[str, ...]] = ("values", "points", "distributions")
     measured: ClassVar[tuple[str, ...]] = ("keypoints", "poses", "values")
+    target: ClassVar[str] = "labels"
 
     crop: Annotated[int, Ge(8)] = 48
     """Side of the square that an object is resized to, in pixels."""

@@ -23,6 +23,7 @@ class SegmentationPolicy(Policy):
 
     offers: ClassVar[tuple[str, ...]] = ("classes",)
     measured: ClassVar[tuple[str, ...]] = ("classes",)
+    target: ClassVar[str] = "mask"
 
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count the ids of a mask, the background's included; pixels of 255 are ignored."""

@@ -29,6 +29,8 @@ class RunState:
     """All values of the newest epoch."""
     test_metrics: dict[str, float] = field(default_factory=dict)
     """Values on the test split, of the best weights."""
+    skipped: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Samples of each split that cannot be read, and why."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Time spent in each phase."""
     samples: int = 0
@@ -99,6 +101,7 @@ def summarize(
         "last": state.last_metrics,
         "epochs": state.epoch,
         "steps": state.step,
+        "skipped": state.skipped,
         "samples_per_second": round(state.samples / train_seconds, 2) if train_seconds else None,
         "seconds": {phase: round(spent, 3) for phase, spent in state.seconds.items()},
         "environment": {

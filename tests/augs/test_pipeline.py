@@ -332,8 +332,8 @@ def test_our_own_transforms_stand_among_those_of_albumentations() -> None:
     augs = Augmentations(train={"flip": A.HorizontalFlip(p=1), "blend": Blend(), "again": A.HorizontalFlip(p=1)})
     sample = augs.dataset(Noise(), "train", seed=0)[0]
     np.testing.assert_allclose(sample["boxes"], Noise()[0]["boxes"], atol=1e-4)
-    candidates = [Noise()[0]["image"][:, ::-1] // 2 + Noise()[other]["image"] // 2 for other in range(12)]
-    image = sample["image"].permute(1, 2, 0).numpy()[:, ::-1]
+    candidates = [Noise()[0]["image"] // 2 + Noise()[other]["image"] // 2 for other in range(12)]
+    image = sample["image"].permute(1, 2, 0).numpy()
     assert any(np.array_equal(image, candidate) for candidate in candidates)
 
 

@@ -9,7 +9,8 @@ import pytest
 from torch.utils.data import Dataset
 
 from dltools.cfgutils import FieldError
-from dltools.loaders import KeySampler, TorchLoader
+from dltools.data.samplers import InOrder, KeySampler, Shuffle
+from dltools.loaders import TorchLoader
 
 
 class Keys(Dataset[tuple[int, int]]):
@@ -25,45 +26,33 @@ class Keys(Dataset[tuple[int, int]]):
         return key
 
 
+def _sampler(size: int, shuffle: bool) -> KeySampler:
+    split: Any = range(size)
+    return KeySampler(Shuffle().plan(split, lambda: []) if shuffle else InOrder(size), seed=0)
+
+
 def _epoch(loader: Any, epoch: int) -> list[list[tuple[int, int]]]:
     loader.sampler.epoch = epoch
     return [list(batch) for batch in loader]
 
 
-def test_each_epoch_has_every_sample_once_in_an_order_of_its_own_that_comes_again() -> None:
-    sampler = KeySampler(50, seed=3, shuffle=True)
-    first = list(sampler)
-    sampler.epoch = 1
-    second = list(sampler)
-    sampler.epoch = 0
-    assert sorted(index for _, index in first) == list(range(50))
-    assert [index for _, index in first] != [index for _, index in second]
-    assert list(sampler) == first
-    assert {epoch for epoch, _ in second} == {1}
-
-
-def test_the_order_depends_on_the_seed_and_evaluation_counts_upwards() -> None:
-    assert list(KeySampler(50, 1, True)) != list(KeySampler(50, 2, True))
-    assert [index for _, index in KeySampler(5, 1, False)] == [0, 1, 2, 3, 4]
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_batches_are_the_same_for_any_number_of_workers(workers: int) -> None:
-    alone = TorchLoader(batch_size=4).loader(Keys(18), list, seed=0, train=True)
-    loader = TorchLoader(batch_size=4, num_workers=workers).loader(Keys(18), list, seed=0, train=True)
+    alone = TorchLoader(batch_size=4).loader(Keys(18), list, _sampler(18, True), train=True)
+    loader = TorchLoader(batch_size=4, num_workers=workers).loader(Keys(18), list, _sampler(18, True), train=True)
     for epoch in (0, 1):
         assert _epoch(loader, epoch) == _epoch(alone, epoch)
 
 
 def test_a_last_training_batch_is_left_out_unless_it_is_the_only_one_and_evaluation_keeps_it() -> None:
     loaders = TorchLoader(batch_size=4)
-    assert [len(batch) for batch in _epoch(loaders.loader(Keys(10), list, 0, True), 0)] == [4, 4]
-    assert [len(batch) for batch in _epoch(loaders.loader(Keys(3), list, 0, True), 0)] == [3]
-    assert [len(batch) for batch in _epoch(loaders.loader(Keys(10), list, 0, False), 0)] == [4, 4, 2]
+    assert [len(batch) for batch in _epoch(loaders.loader(Keys(10), list, _sampler(10, True), True), 0)] == [4, 4]
+    assert [len(batch) for batch in _epoch(loaders.loader(Keys(3), list, _sampler(3, True), True), 0)] == [3]
+    assert [len(batch) for batch in _epoch(loaders.loader(Keys(10), list, _sampler(10, False), False), 0)] == [4, 4, 2]
 
 
 def test_evaluation_may_have_a_batch_size_of_its_own() -> None:
-    loader = TorchLoader(batch_size=4, eval_batch_size=8).loader(Keys(10), list, 0, False)
+    loader = TorchLoader(batch_size=4, eval_batch_size=8).loader(Keys(10), list, _sampler(10, False), False)
     assert np.concatenate([np.array(batch)[:, 1] for batch in _epoch(loader, 0)]).tolist() == list(range(10))
     assert len(loader) == 2
 
