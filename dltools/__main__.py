@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 
-from dltools.commands import completion, listing
+from dltools.commands import completion, doctor, listing, show
 
-COMMANDS = (listing, completion)
+COMMANDS = (listing, doctor, show, completion)
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         words = parsers.add_parser(command.NAME, help=command.HELP, description=command.__doc__)
         command.add(words)
         words.set_defaults(run=command.run)
-    arguments = parser.parse_args()
+    arguments = _parsed(parser)
     try:
         sys.exit(arguments.run(arguments))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -34,6 +34,16 @@ def main() -> None:
         from dltools.cfgutils.explain import explain
 
         sys.exit(f"Error: {explain(error)}")
+
+
+def _parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return the arguments; words of the config may stand before, between and behind the options."""
+    arguments, rest = parser.parse_known_args()
+    if rest and (not hasattr(arguments, "words") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.words += rest
+    return arguments
 
 
 if __name__ == "__main__":

@@ -49,9 +49,11 @@ def _hydra_main(arguments: list[str]) -> None:
     from dltools.cfgutils.options import presets_folder
     from dltools.cfgutils.search_path import prepare_hydra
     from dltools.cfgutils.sweeps import refuse_unknown_choices
+    from dltools.policies.statistics import count_for_configs
 
     add_imports(imports_of(arguments))
     prepare_hydra()
+    count_for_configs()
     start = hydra.main(config_path=str(presets_folder()), config_name="train", version_base="1.3")(run)
     if "-sc" in arguments or "--shell-completion" in arguments:
         with completing():

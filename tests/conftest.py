@@ -16,6 +16,12 @@ settings.register_profile("dltools", derandomize=True, deadline=None)
 settings.load_profile("dltools")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Leave the user's cache alone."""
+    os.environ["DLTOOLS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def _same_random_numbers():
     random.seed(0)

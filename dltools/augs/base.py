@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,9 +32,6 @@ class SampleTransform(ABC):
 
     Subclasses are components of group `transform` and stand among those of albumentations in any order.
     """
-
-    deterministic: ClassVar[bool] = False
-    """The result is a function of the sample alone."""
 
     @abstractmethod
     def __call__(self, sample: Sample, fetch: Callable[[int], Sample], count: int, rng: np.random.Generator) -> Sample:

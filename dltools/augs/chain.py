@@ -23,7 +23,7 @@ class Chain:
     Boxes that leave the image are cut at its border, or dropped where less than `min_visibility` of what they covered
     before the transform is left; their rows of labels, keypoints, areas and crowds go with them. A mirror image
     exchanges the keypoints of `keypoint_swap`; `scale`, the size of an object in pixels, and `area`, of each object in
-    square pixels, grow and shrink with the image, and are not cut at its border.
+    square pixels, grow and shrink with the image, and are not cut at its border. A mixed mask stays as it is.
     Albumentations scales keypoints about the centre of the first pixel, so a resize by s is off by (s - 1) / 2 pixels.
     """
 
@@ -40,21 +40,28 @@ class Chain:
         self._source = source
         self._boxes = {"min_visibility": min_visibility, "min_width": min_side, "min_height": min_side}
         self._swap = keypoint_swap
+        self._moving = next((name for name, transform in transforms.items() if not _keeps_places(transform)), None)
         self._targets: tuple[str, ...] | None = None
 
     def __call__(self, sample: Sample) -> Sample:
         """Return the transformed sample, with arrays of numpy.
 
         Raises:
-            ConfigError: a transform changed the type of the pixels.
+            ConfigError: a transform changed the type of the pixels, or moves those of a mixed mask.
         """
-        targets = tuple(name for name in TARGETS if name in sample)
+        mixed = "mask" in sample and sample["mask"].ndim == 3  # (H, W, classes), as mixup makes it
+        if mixed and self._moving is not None:
+            raise ConfigError(
+                f"{self._moving} may move pixels, and the mask is one of shares of classes, which cannot follow. "
+                "Put mixup after it."
+            )
+        targets = tuple(name for name in TARGETS if name in sample and not (mixed and name == "mask"))
         if "area" in sample and "keypoints" not in sample:
             targets = (*targets, "keypoints")  # the probes, which tell how the image is scaled
         if targets != self._targets:
             self._compose, self._targets = self._composed(targets), targets
         data = {"image": sample["image"]}
-        if "mask" in sample:
+        if "mask" in targets:
             data["mask"] = sample["mask"]
         if "boxes" in sample:
             data["bboxes"], data["rows"] = sample["boxes"], np.arange(len(sample["boxes"]))
@@ -86,7 +93,7 @@ class Chain:
     def _collected(self, sample: Sample, data: dict[str, Any]) -> Sample:
         """Return a sample with what the transforms gave."""
         result = {**sample, "image": _with_channels(data["image"], sample["image"].dtype)}
-        if "mask" in sample:
+        if "mask" in data:
             result["mask"] = data["mask"]
         if "points" in data:
             points, factor = _found(data, _keypoints(sample), *sample["image"].shape[:2])
@@ -101,6 +108,13 @@ class Chain:
             result["boxes"] = np.asarray(data["bboxes"], np.float32).reshape(-1, 4)
             result.update({name: result[name][rows] for name in PER_OBJECT if name in result})
         return result
+
+
+def _keeps_places(transform: Any) -> bool:
+    """Tell whether a transform or composition changes only what pixels look like."""
+    if isinstance(transform, A.BaseCompose):
+        return all(map(_keeps_places, transform.transforms))
+    return isinstance(transform, A.ImageOnlyTransform)
 
 
 def _with_channels(image: NDArray[Any], expected: np.dtype[Any]) -> NDArray[Any]:

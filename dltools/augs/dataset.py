@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch.utils.data import Dataset
 
 from dltools.augs.base import PER_OBJECT, Sample, SampleTransform, Split
 from dltools.augs.chain import Chain
+from dltools.augs.prefix import prefix_of
 from dltools.augs.randomness import SampleRandom
 from dltools.cfgutils import ConfigError, DataError, SampleError
 
@@ -31,7 +34,8 @@ class AugmentedSplit(Dataset[Sample]):
 
     def __init__(self, split: Split, transforms: dict[str, Any], stage: str, seed: int, **settings: Any) -> None:
         self.split = split
-        self._transforms = transforms
+        self._prefix = prefix_of(transforms)
+        self._rest = {name: transform for name, transform in transforms.items() if name not in self._prefix}
         self._stage = stage
         self._seed = seed
         self._settings = settings
@@ -50,10 +54,21 @@ class AugmentedSplit(Dataset[Sample]):
             ConfigError: a transform is not for training images.
         """
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        if not hasattr(self._own, "steps"):
-            self._own.source = SampleRandom()
-            self._own.steps = self._make_steps(self._own.source)
-        return to_tensors(self._after(len(self._own.steps), epoch, index))
+        return to_tensors(self._after(len(self._tools.steps), epoch, index))
+
+    def fixed(self, index: int) -> Sample:
+        """Return a sample after the transforms that do the same in every epoch, with arrays of numpy.
+
+        Raises:
+            SampleError: the sample cannot be read, or has impossible boxes or keypoints.
+            DataError: a transform fails on it.
+        """
+        sample = read_sample(self.split, index)
+        prefix = self._tools.prefix
+        if prefix is not None:
+            with self._blaming(prefix, "", index, None):
+                sample = prefix(sample)
+        return sample
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a thread."""
@@ -63,45 +78,85 @@ class AugmentedSplit(Dataset[Sample]):
         """Begin with no thread's things."""
         vars(self).update(state, _own=threading.local())
 
+    @property
+    def _tools(self) -> _Tools:
+        """What this thread works with."""
+        if not hasattr(self._own, "tools"):
+            self._own.tools = _Tools(copy.deepcopy(self._prefix), copy.deepcopy(self._rest), self._settings)
+        return self._own.tools
+
     def _after(self, count: int, epoch: int, index: int) -> Sample:
         """Return a sample after the first `count` steps."""
-        sample = read_sample(self.split, index)
-        source: SampleRandom = self._own.source
-        source.set(self._seed, epoch, index)
-        for number, (name, step) in enumerate(self._own.steps[:count]):
-            try:
+        sample, tools = self.fixed(index), self._tools
+        tools.source.set(self._seed, epoch, index)
+        for number, (name, step) in enumerate(tools.steps[:count]):
+            with self._blaming(step, name, index, epoch):
                 if isinstance(step, Chain):
                     sample = step(sample)
                 else:
-                    sample = step(sample, partial(self._other, number, epoch), len(self.split), source.numpy)
-            except ConfigError as error:
-                raise ConfigError(f"augs.{self._stage}: {error}") from error
-            except SampleError:
-                raise
-            except Exception as error:
-                culprit = ".".join(part for part in ("augs", self._stage, name or step.blame(error)) if part)
-                reason = f"{type(error).__name__}: {error}"
-                place = place_of(self.split)
-                raise DataError(f"{culprit} failed on sample {index} of {place}, epoch {epoch}: {reason}") from error
+                    sample = step(sample, partial(self._other, number, epoch), len(self.split), tools.source.numpy)
         return sample
 
     def _other(self, count: int, epoch: int, index: int) -> Sample:
         """Return another sample for a step, as the `count` steps before make it, and go on with this one's numbers."""
-        source: SampleRandom = self._own.source
+        source = self._tools.source
         state = source.save()
         try:
             return self._after(count, epoch, index)
         finally:
             source.restore(state)
 
-    def _make_steps(self, source: SampleRandom) -> list[tuple[str, Any]]:
-        """Return the transforms in order: ours by name, and those of albumentations in nameless rows."""
-        steps: list[tuple[str, Any]] = []
-        transforms = copy.deepcopy(self._transforms)
-        for ours, group in itertools.groupby(transforms.items(), lambda item: isinstance(item[1], SampleTransform)):
+    @contextmanager
+    def _blaming(self, step: Any, name: str, index: int, epoch: int | None) -> Iterator[None]:
+        """Let an error of a step tell its config key, the sample and the epoch."""
+        try:
+            yield
+        except ConfigError as error:
+            raise ConfigError(f"augs.{self._stage}{name and '.' + name}: {error}") from error
+        except SampleError:
+            raise
+        except Exception as error:
+            culprit = ".".join(part for part in ("augs", self._stage, name or step.blame(error)) if part)
+            when = "" if epoch is None else f", epoch {epoch}"
+            reason = f"{type(error).__name__}: {error}"
+            raise DataError(f"{culprit} failed on sample {index} of {place_of(self.split)}{when}: {reason}") from error
+
+
+class FixedSplit:
+    """Samples after the transforms that do the same in every epoch, with arrays of numpy.
+
+    Args:
+        dataset: the samples with all their transforms.
+    """
+
+    def __init__(self, dataset: AugmentedSplit) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a sample; raises what `AugmentedSplit.fixed` does."""
+        return self.dataset.fixed(index)
+
+
+class _Tools:
+    """The generators and transforms of one thread: the fixed ones, then in order ours by name and rows of the rest.
+
+    Args:
+        prefix: transforms of albumentations that draw no numbers.
+        rest: all others.
+        settings: of a `Chain`.
+    """
+
+    def __init__(self, prefix: dict[str, Any], rest: dict[str, Any], settings: dict[str, Any]) -> None:
+        self.source = SampleRandom()
+        self.prefix = Chain(prefix, self.source, **settings) if prefix else None
+        self.steps: list[tuple[str, Any]] = []
+        for ours, group in itertools.groupby(rest.items(), lambda item: isinstance(item[1], SampleTransform)):
             row = list(group)
-            steps += row if ours else [("", Chain(dict(row), source, **self._settings))]
-        return steps
+            self.steps += row if ours else [("", Chain(dict(row), self.source, **settings))]
 
 
 def read_sample(split: Split, index: int) -> Sample:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dltools.augs.base import SampleTransform, Split
 from dltools.augs.dataset import AugmentedSplit
+from dltools.augs.samples.mix import Mix
 from dltools.cfgutils import ConfigError, FieldError, Probability, component
 
 
@@ -37,10 +38,19 @@ class Augmentations:
 
     def __post_init__(self) -> None:
         for stage, transforms in (("train", self.train), ("eval", self.eval)):
+            if not isinstance(transforms, dict):
+                raise FieldError(
+                    stage,
+                    f"must be transforms by name, got a {type(transforms).__name__}; a single one is chosen under a "
+                    f"name, such as +transform@augs.{stage}.blur=blur",
+                )
             for name, transform in transforms.items():
                 if not isinstance(transform, (A.BasicTransform, A.BaseCompose, SampleTransform)):
                     kind = type(transform).__name__
                     raise FieldError(f"{stage}.{name}", f"must be a transform of albumentations or ours, got a {kind}")
+        for name, transform in self.eval.items():
+            if isinstance(transform, Mix):
+                raise FieldError(f"eval.{name}", "must not mix samples: an evaluation counts each of them as it is")
         if min(self.std) <= 0:
             raise FieldError("std", f"must be greater than 0, got {self.std}")
         self._constants: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}

@@ -1,10 +1,13 @@
 """The transforms of albumentations, by name.
 
+Ours stand beside them in other files: compositions, `letterbox`, and those that take in other samples, `fda`,
+`histogram_matching` and `pixel_distribution_adaptation` among them.
+
 Left out: those that leave uint8 (`Normalize`, `ToFloat`, `FromFloat`, `ToTensorV2`, for normalisation happens on the
-device), those that need other images or metadata (`FDA`, `HistogramMatching`, `PixelDistributionAdaptation`, `Mosaic`,
-`OverlayElements`, `TextImage`, `RandomCropNearBBox`), volumes, `Lambda`, `Morphological` (2.0.8 takes the list of boxes
-for rows of an image), and deprecated names of others in the table (`ShiftScaleRotate`, `TimeReverse`, `TimeMasking`,
-`FrequencyMasking`). Sizes that albumentations wants given are 224.
+device), those that need other images or metadata (`OverlayElements`, `TextImage`, `RandomCropNearBBox`, and `Mosaic`,
+`FDA`, `HistogramMatching` and `PixelDistributionAdaptation`, which are ours here), volumes, `Lambda`, `Morphological`
+(2.0.8 takes the list of boxes for rows of an image), and deprecated names of others in the table (`ShiftScaleRotate`,
+`TimeReverse`, `TimeMasking`, `FrequencyMasking`). Sizes that albumentations wants given are 224.
 """
 
 from __future__ import annotations

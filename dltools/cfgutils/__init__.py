@@ -4,6 +4,7 @@ from dltools.cfgutils.component import component, foreign
 from dltools.cfgutils.constraints import (
     NonNegativeFloat,
     NonNegativeInt,
+    OnError,
     PositiveFloat,
     PositiveInt,
     Probability,
@@ -16,6 +17,7 @@ __all__ = [
     "FieldError",
     "NonNegativeFloat",
     "NonNegativeInt",
+    "OnError",
     "PositiveFloat",
     "PositiveInt",
     "Probability",

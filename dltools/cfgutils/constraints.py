@@ -20,6 +20,9 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Interval(ge=0, le=1)]
 
+OnError = enum.Enum("OnError", {"raise": "raise", "skip": "skip"}, type=str, module=__name__)
+"""What becomes of a sample that cannot be read: an error ends it all (raise), or it is left out and listed (skip)."""
+
 _BOUNDS = (
     ("ge", "at least", lambda value, bound: value >= bound),
     ("gt", "greater than", lambda value, bound: value > bound),

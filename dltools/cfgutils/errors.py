@@ -32,19 +32,15 @@ class SampleError(DataError):
     """A sample cannot be read, or its targets are impossible.
 
     Args:
-        message: what is wrong, with the sample and its split.
+        message: what is wrong, with the sample and its split; the only thing that a loader's worker hands on.
         index: position of the sample in its split.
         reason: the same without the sample.
     """
 
-    def __init__(self, message: str, index: int, reason: str) -> None:
+    def __init__(self, message: str, index: int = -1, reason: str = "") -> None:
         super().__init__(message)
         self.index = index
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type[SampleError], tuple[str, int, str]]:
-        """Let a worker process hand it on."""
-        return type(self), (str(self), self.index, self.reason)
 
 
 class TrainingError(RuntimeError):

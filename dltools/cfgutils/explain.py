@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
@@ -109,10 +110,21 @@ def _composition(error: BaseException, whole: BaseException) -> str:
 
 def _unexpected(error: BaseException) -> str:
     """Return type, message and notes of an error that no row knows, and where it was raised."""
+    problems = getattr(error.__cause__, "errors", None)
+    if callable(problems):
+        return _refused(problems(), error)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     notes = "".join(f", {note}" for note in getattr(error, "__notes__", []))
     return f"{type(error).__name__}: {error}{where}{notes}."
+
+
+def _refused(problems: list[dict[str, Any]], error: BaseException) -> str:
+    """Return what pydantic, which albumentations checks its parameters with, refuses; of each parameter the first."""
+    first = {str(problem["loc"][0]): problem for problem in reversed(problems) if problem["loc"]}
+    said = [f"{name}: {problem['msg']}, got {problem['input']!r}" for name, problem in reversed(first.items())]
+    notes = "".join(f", {note}" for note in getattr(error, "__notes__", []))
+    return f"{'; '.join(said) or error}{notes}."
 
 
 _WORDS: tuple[tuple[type | tuple[type, ...], Callable[[BaseException, BaseException], str]], ...] = (

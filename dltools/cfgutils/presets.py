@@ -16,14 +16,11 @@ from dltools.cfgutils.search_path import compose
 def preset_choices(folder: Path) -> list[list[str]]:
     """Return the command line words that choose each preset file of a folder.
 
-    A preset named like a task is composed with that task.
+    A preset named like a task, or `<task>_<more>`, is composed with that task.
     """
     files = [file.relative_to(folder) for file in sorted(folder.rglob("*.yaml")) if file.parent != folder]
     tasks = {file.stem for file in files if file.parts[0] == "task"}
-    return [
-        [*([f"task={file.stem}"] if file.stem in tasks and file.parts[0] != "task" else []), _choice(file)]
-        for file in files
-    ]
+    return [[*_task(file, tasks), _choice(file)] for file in files]
 
 
 def main() -> None:
@@ -38,6 +35,12 @@ def main() -> None:
             print(f"{words[-1]}: {explain(error)}", file=sys.stderr)
     print(f"{len(choices) - failures} of {len(choices)} presets compose.")
     sys.exit(failures > 0)
+
+
+def _task(file: Path, tasks: set[str]) -> list[str]:
+    """Return the word that chooses the task of a preset; nothing where any will do."""
+    named = file.stem if file.stem in tasks else file.stem.partition("_")[0]
+    return [f"task={named}"] if named in tasks and file.parts[0] != "task" else []
 
 
 def _choice(file: Path) -> str:

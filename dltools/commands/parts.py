@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import open_dict
+
 from dltools.cfgutils.build import build, check_targets
 from dltools.cfgutils.consume import drop_unchosen
 from dltools.cfgutils.imports import add_imports, imports_of
 from dltools.cfgutils.search_path import compose
+from dltools.policies.statistics import count_for_configs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,7 +32,10 @@ class Parts:
 
     def __init__(self, words: list[str]) -> None:
         add_imports(imports_of(words))
+        count_for_configs()
         config = compose(words)
+        with open_dict(config):
+            del config["hydra"]
         add_imports(config.imports)
         drop_unchosen(config, words)
         self.config: DictConfig = config

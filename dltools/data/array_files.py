@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
+from dltools.data.faults import MissingError, UndecodableError
 from dltools.data.files import missing
 
 LOCAL_HEADER = 30
@@ -56,7 +57,9 @@ class ArrayFile:
         except DataError:
             raise
         except Exception as error:  # whatever the readers stumble over in a damaged file
-            raise DataError(f"{self} cannot be read: {error}; expected an array of numbers by numpy.save.") from error
+            raise UndecodableError(
+                f"{self} cannot be read: {error}; expected an array of numbers by numpy.save."
+            ) from error
         array.flags.writeable = False
         return array
 
@@ -67,7 +70,7 @@ class ArrayFile:
         with zipfile.ZipFile(self.path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
             if self.key not in names:
-                raise DataError(
+                raise MissingError(
                     f"{self.path} has no array {self.key!r}; it holds {', '.join(names) or 'nothing'}."
                     f"{did_you_mean(self.key, names)}"
                 )

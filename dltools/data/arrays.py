@@ -16,7 +16,9 @@ from dltools.cfgutils import DataError, FieldError, NonNegativeInt, component
 from dltools.data.array_files import ArrayFile
 from dltools.data.base import SPLITS, Provider, Sample, Split
 from dltools.data.cutting import check_fractions, cut_from_train
+from dltools.data.faults import MissingError, UnknownClassError
 from dltools.data.files import stamp
+from dltools.data.images import check_bits, in_bits
 from dltools.data.masks import IGNORED
 from dltools.data.numbering import numbered
 
@@ -27,12 +29,12 @@ TARGETS = {"labels": "{split}/labels.npy", "masks": "{split}/masks.npy"}
 
 @component("data", "arrays")
 class Arrays(Provider):
-    """Arrays of images (N, H, W) or (N, H, W, 1 or 3) uint8 or uint16, labels (N,), and masks (N, H, W) of class ids.
+    """Arrays of images (N, H, W) or (N, H, W, C) uint8 or uint16, labels (N,), and masks (N, H, W) of class ids.
 
     Each is a .npy file, or an array of a .npz archive: `file.npz:key`. `{split}` stands for train, val or test; without
     it one file holds all images. `images=mnist.npz:x_{split}` reads what Keras offers, `pathmnist.npz:{split}_images`
     a set of MedMNIST. Files are mapped, not loaded, except out of compressed archives; Python objects are refused.
-    Splits that are not there are cut from train. Samples: `image` (H, W, C) uint8, and `label` or `mask` or both.
+    Splits that are not there are cut from train. Samples: `image` (H, W, C), and `label` or `mask` or both.
     """
 
     root: str
@@ -55,10 +57,13 @@ class Arrays(Provider):
     """Share of each class of the training images that goes to the test split, where there is none."""
     seed: NonNegativeInt = 0
     """Decides which images are cut from those for training."""
+    bits: int = 8
+    """Bits of a channel, 8 or 16; arrays of more are cut to the upper 8, arrays of fewer are scaled up."""
     distance_maps: bool = False
     """Make signed distance maps of the masks in the data pipeline, for surface losses."""
 
     def __post_init__(self) -> None:
+        check_bits(self.bits)
         check_fractions(self.val_fraction, self.test_fraction)
         if self.splits and SPLIT in self.images:
             raise FieldError("splits", f"must be empty where data.images has {SPLIT}, got {self.splits!r}")
@@ -91,11 +96,11 @@ class Arrays(Provider):
         held.check(self.num_classes)
         places = np.arange(len(held.images.array)) if own else self._parts()[name]
         if not len(places):
-            raise DataError(
+            raise MissingError(
                 f"{held.images} has no image of split {name!r}; raise data.val_fraction or data.test_fraction to cut "
                 "some from those for training."
             )
-        return ArraysSplit(held, places, self.mask_names)
+        return ArraysSplit(held, places, self.mask_names, self.bits)
 
     def _parts(self) -> dict[str, NDArray[np.int64]]:
         """Return the positions of each split in the arrays of train, none of a split that has arrays of its own."""
@@ -118,7 +123,7 @@ class Arrays(Provider):
             file = self._file(pattern, split)
             found[name] = file if pattern != usual or self._file(pattern, "train").exists() else None
         if not any(found.values()):
-            raise DataError(
+            raise MissingError(
                 f"data.root: there is neither '{self._file(self.labels, split)}' nor "
                 f"'{self._file(self.masks, split)}'. Name labels, masks or both by data.labels and data.masks."
             )
@@ -151,10 +156,10 @@ class Held:
             DataError: they are not those of images and their targets.
         """
         images = self.images.array
-        is_image = images.ndim == 3 or images.shape[3:] in ((1,), (3,))
+        is_image = images.ndim == 3 or images.shape[3:] in ((1,), (3,), (4,))
         if not is_image or images.dtype.kind != "u" or images.dtype.itemsize > 2:
             raise DataError(
-                f"{_told(self.images)}; images must be uint8 or uint16, and (N, H, W) or (N, H, W, C) with 1 or 3 "
+                f"{_told(self.images)}; images must be uint8 or uint16, and (N, H, W) or (N, H, W, C) with 1, 3 or 4 "
                 "channels last."
             )
         for file, shape, what in ((self.labels, images.shape[:1], "labels"), (self.masks, images.shape[:3], "masks")):
@@ -167,7 +172,7 @@ class Held:
             labels = self.labels.array.reshape(-1)
             wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
             if len(wrong):
-                raise DataError(
+                raise UnknownClassError(
                     f"{self.labels}: label {labels[wrong[0]]} of item {wrong[0]} must be in 0 to {num_classes - 1}, "
                     "the places in data.class_names."
                 )
@@ -176,24 +181,28 @@ class Held:
 class ArraysSplit(Split):
     """Images and targets at some positions of arrays, copied when they are asked for."""
 
-    def __init__(self, held: Held, places: NDArray[np.int64], mask_names: list[str]) -> None:
+    def __init__(self, held: Held, places: NDArray[np.int64], mask_names: list[str], bits: int) -> None:
         self.held = held
         self.places = places
         self.mask_names = mask_names
+        self.bits = bits
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> Sample:
         at = self.places[index]
-        image = self.held.images.array[at]
-        image = (image >> 8).astype(np.uint8) if image.dtype.itemsize == 2 else np.array(image)
+        image = in_bits(np.array(self.held.images.array[at]), self.bits)
         sample: Sample = {"image": image if image.ndim == 3 else image[..., None], "index": index}
         if self.held.labels is not None:
             sample["label"] = int(self.held.labels.array[at].item())
         if self.held.masks is not None:
             sample["mask"] = self._mask(self.held.masks, int(at), image.shape[:2])
         return sample
+
+    def origin(self, index: int) -> str:
+        """Return the file of an image and its place there."""
+        return f"{self.held.images}, item {self.places[index]}"
 
     def column(self, key: str) -> list[int] | None:
         """Return the labels."""
@@ -204,7 +213,7 @@ class ArraysSplit(Split):
         mask = np.array(file.array[at]).reshape(size)
         wrong = mask[((mask < 0) | (mask >= len(self.mask_names))) & (mask != IGNORED)]
         if wrong.size:
-            raise DataError(
+            raise UnknownClassError(
                 f"{file}: the mask of item {at} has class id {wrong[0]}; ids must be in 0 to "
                 f"{len(self.mask_names) - 1}, or {IGNORED} to ignore."
             )

@@ -9,12 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
 
 Sample = dict[str, Any]
-"""One sample: `image` (H, W, C) uint8, `index`, and of `label`, `mask`, `boxes`, `labels`, `keypoints`, `area` and
-`iscrowd` those that it has."""
+"""One sample: `image` (H, W, C) uint8 or uint16, `index`, and of `label`, `mask`, `boxes`, `labels`, `keypoints`,
+`area` and `iscrowd` those that it has."""
 
 SPLITS = ("train", "val", "test")
 
@@ -39,10 +42,24 @@ class Split(ABC):
         """Return how many objects a sample has; a provider that knows without reading the image overrides this."""
         return len(self[index]["boxes"])
 
-    def column(self, key: str) -> list[Any] | None:
-        """Return what all samples have under a key, such as `label`; None where that must be read sample by sample.
+    def origin(self, index: int) -> str:
+        """Return the file of a sample, or what else names it to people; empty where nothing does. Reads nothing."""
+        return ""
 
-        A provider that knows without reading the images overrides this.
+    def posed(self, index: int) -> NDArray[np.bool_]:
+        """Return which objects of a sample are poses, (N,): they are no crowds, and a keypoint or more is visible.
+
+        A provider that knows without reading the image overrides this.
+        """
+        sample = self[index]
+        crowds = sample.get("iscrowd", np.zeros(len(sample["boxes"]), np.bool_))
+        return (sample["keypoints"][..., 2] > 0).any(1) & ~crowds if "keypoints" in sample else np.zeros_like(crowds)
+
+    def column(self, key: str) -> list[Any] | None:
+        """Return what all samples have under a key; None where that must be read sample by sample.
+
+        A provider that knows without reading the images overrides this: `label` is a list of ids, `labels` a list of
+        arrays. It may also tell what is in no sample, such as another column of a table.
         """
         return None
 
@@ -61,8 +78,12 @@ class Provider(ABC):
     """Names of the label ids, in order."""
     in_channels: int
     """Channels of an image."""
+    bits: int = 8
+    """Bits of a channel: 8 for images of uint8, 16 for uint16."""
     keypoint_names: Sequence[str] = ()
     """Names of the joints of an object, in order; empty where there are none."""
+    keypoint_swap: Sequence[Sequence[int]] = ()
+    """Pairs of joints that trade places in a mirror image, such as left and right eye."""
     distance_maps: bool = False
     """Make signed distance maps of the masks in the data pipeline; a field of the providers that have masks."""
 

@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dltools.cfgutils import DataError, FieldError, PositiveInt, component
+from dltools.cfgutils import DataError, FieldError, component
 from dltools.cfgutils.nearest import did_you_mean
-from dltools.data.base import SPLITS, Provider, Sample, Split
+from dltools.data.base import SPLITS, Sample, Split
 from dltools.data.coco_file import CocoFile, read_coco
+from dltools.data.faults import BoxError, MissingError, SizeError, UnknownClassError
 from dltools.data.files import stamp
-from dltools.data.images import MAX_PIXELS, read_image
+from dltools.data.image_files import SceneFiles
 from dltools.data.masks import IGNORED
+from dltools.data.mirror import swaps_by_name
 from dltools.data.outlines import OutlineError, paint
 from dltools.data.paths import inside
 
 
 @component("data", "coco")
-class Coco(Provider):
+class Coco(SceneFiles):
     """Boxes, keypoints and masks of COCO: one JSON file for each split beside the folders of its images.
 
-    The classes are the categories of the training file, in its order, whatever their ids. Samples: `image` (H, W, C)
-    uint8, `boxes` (N, 4) float32, `labels` (N,), `area` (N,) float32 in square pixels, `iscrowd` (N,); `keypoints`
+    The classes are the categories of the training file, in its order, whatever their ids. Samples: `image` (H, W, C),
+    `boxes` (N, 4) float32, `labels` (N,), `area` (N,) float32 in square pixels, `iscrowd` (N,); `keypoints`
     (N, K, 3) if a category names some; with `masks` also `mask` (H, W) uint8: 0 where nothing is, 1 + label on
     objects, the smaller ones over the larger ones, and 255 on crowds, which lie under all others.
 
@@ -44,39 +47,33 @@ class Coco(Provider):
     """What stands for {split} in validation."""
     test: str = "val2017"
     """What stands for {split} in the test; COCO gives out no annotations of its own test images."""
-    grey: bool = False
-    """Read the images as one channel of grey instead of RGB."""
-    max_pixels: PositiveInt = MAX_PIXELS
-    """Most pixels of an image; a larger one is refused before it is decoded."""
-    masks: bool = False
-    """Make a semantic mask of the outlines of the objects."""
-    distance_maps: bool = False
-    """Make signed distance maps of the masks in the data pipeline, for surface losses."""
-    background_images: bool = True
-    """Keep images without objects."""
     skip_bad_boxes: bool = False
     """Leave out objects whose box covers nothing of the image, of which COCO has a few, instead of an error."""
-    outside: bool = False
-    """Allow files out of the folder of the images."""
 
     def __post_init__(self) -> None:
-        self.in_channels = 1 if self.grey else 3
+        super().__post_init__()
         if "{split}" not in self.annotations:
             raise FieldError(
                 "annotations", f"must hold {{split}}, which tells the files apart, got {self.annotations!r}"
             )
-        if self.distance_maps and not self.masks:
-            raise FieldError("distance_maps", "must be false without masks, of which the maps are made, got true")
 
     @cached_property
     def class_names(self) -> list[str]:  # type: ignore[override]
         """Names of the categories of the training file."""
-        return list(self._file("train").category_names)
+        file = self._file("train")
+        if not file.category_names:
+            raise DataError(f"{file.path}: categories must not be empty; those of the training file are the classes.")
+        return list(file.category_names)
 
     @cached_property
     def keypoint_names(self) -> list[str]:  # type: ignore[override]
         """Names of the keypoints in the training file."""
         return list(self._file("train").keypoint_names)
+
+    @cached_property
+    def keypoint_swap(self) -> list[list[int]]:  # type: ignore[override]
+        """Pairs of keypoints whose names differ by left and right."""
+        return swaps_by_name(self.keypoint_names)
 
     def folder(self, name: str) -> Path:
         """Return the folder with the images of a split."""
@@ -121,29 +118,43 @@ class CocoSplit(Split):
         self._ends = np.searchsorted(file.images[self._objects], np.append(images, len(images)))
         self.images = images if data.background_images else np.flatnonzero(np.diff(self._ends))
         """Place in the file of each sample's image."""
+        self._columns: dict[str, NDArray[Any]] = {
+            "boxes": file.boxes,
+            "labels": self.labels,
+            "area": file.area,
+            "iscrowd": file.iscrowd,
+        }
+        if data.keypoint_names:
+            none = np.zeros((len(file.boxes), data.num_keypoints, 3), np.float32)
+            self._columns["keypoints"] = file.keypoints if file.keypoint_names else none
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def origin(self, index: int) -> str:
+        """Return the path of an image."""
+        return str(self.data.folder(self.name) / self.file.file_names[self.images[index]])
 
     def num_objects(self, index: int) -> int:
         """Return how many objects a sample has, without reading the image."""
         return len(self._of(self.images[index]))
 
+    def posed(self, index: int) -> NDArray[np.bool_]:
+        """Return which objects of a sample are poses, without reading the image."""
+        rows = self._of(self.images[index])
+        return (self.file.keypoints[rows, :, 2] > 0).any(1) & ~self.file.iscrowd[rows]
+
+    def column(self, key: str) -> list[NDArray[Any]] | None:
+        """Return the boxes, labels, areas, crowds or keypoints of each image."""
+        values = self._columns.get(key)
+        return None if values is None else [values[self._of(place)] for place in self.images.tolist()]
+
     def __getitem__(self, index: int) -> Sample:
         place = int(self.images[index])
-        rows, file = self._of(place), self.file
-        sample: Sample = {
-            "image": self._image(place),
-            "boxes": file.boxes[rows],
-            "labels": self.labels[rows],
-            "area": file.area[rows],
-            "iscrowd": file.iscrowd[rows],
-            "index": index,
-        }
-        if self.data.keypoint_names:
-            none = np.zeros((len(rows), self.data.num_keypoints, 3), np.float32)
-            sample["keypoints"] = file.keypoints[rows] if file.keypoint_names else none
-        if file.outlines is not None:
+        rows = self._of(place)
+        sample: Sample = {"image": self._image(place), "index": index}
+        sample.update({name: values[rows] for name, values in self._columns.items()})
+        if self.file.outlines is not None:
             sample["mask"] = self._mask(rows, *sample["image"].shape[:2])
         return sample
 
@@ -155,7 +166,7 @@ class CocoSplit(Split):
         if len(bad) and not self.data.skip_bad_boxes:
             x, y, right, bottom = file.boxes[bad[0]].tolist()
             width, height = file.sizes[file.images[bad[0]]]
-            raise DataError(
+            raise BoxError(
                 f"{file.object(bad[0])}: bbox {[x, y, right - x, bottom - y]} covers nothing of the image of {width} x "
                 f"{height} pixels; it must be x, y, width, height in pixels. {len(bad)} of {len(file.boxes)} objects "
                 "are so; data.skip_bad_boxes=true leaves them out."
@@ -171,12 +182,14 @@ class CocoSplit(Split):
         source = f"{file.path}: image {file.image_ids[place]}"
         path = inside(self.data.folder(self.name), file.file_names[place], source, self.data.outside)
         if not path.is_file():
-            raise DataError(f"{source}: there is no file '{path}'; data.images must lead to the folder of the images.")
-        image = read_image(path, self.data.grey, self.data.max_pixels)
+            raise MissingError(
+                f"{source}: there is no file '{path}'; data.images must lead to the folder of the images."
+            )
+        image = self.data.read(path)
         height, width = image.shape[:2]
         expected = file.sizes[place].tolist()
         if [width, height] != expected:
-            raise DataError(
+            raise SizeError(
                 f"{source} must be {expected[0]} x {expected[1]} pixels, but {path} is {width} x {height}, "
                 "turned as its EXIF orientation says."
             )
@@ -200,7 +213,7 @@ def _labels_in(file: CocoFile, class_names: list[str]) -> NDArray[np.int64]:
     """
     for name in file.category_names:
         if name not in class_names:
-            raise DataError(
+            raise UnknownClassError(
                 f"{file.path}: category {name!r} is no class of the training split; its classes are "
                 f"{', '.join(class_names)}.{did_you_mean(name, class_names)}"
             )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import reprlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError
+from dltools.data.faults import UndecodableError
 from dltools.data.files import missing
 from dltools.data.outlines import OutlineError, Outlines
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -126,26 +130,30 @@ def _read(path: Path, outlines: bool, time: int, size: int) -> CocoFile:
     )
 
 
-def _sections(path: Path) -> Iterator[list[Row]]:
-    """Return the lists of images, annotations and categories."""
+def _sections(path: Path) -> list[list[Row]]:
+    """Return the lists of images, annotations and categories; the latter two may be absent where all is background."""
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no whole JSON file ({error}). Copy the file again.") from error
+        raise UndecodableError(f"{path} is no whole JSON file ({error}). Copy the file again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    for name in SECTIONS:
+    needed = SECTIONS if isinstance(content, dict) and content.get("annotations") else ("images",)
+    for name in needed:
         if not isinstance(content, dict) or name not in content:
             held = ", ".join(content) if isinstance(content, dict) else f"a {type(content).__name__}"
             raise DataError(
                 f"{path} has no {name!r}; a COCO file is a dict of {', '.join(SECTIONS)}. It holds {held or 'nothing'}."
             )
-        rows = content[name]
+    sections = {name: content.get(name, []) for name in SECTIONS}
+    for name, rows in sections.items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise DataError(f"{path}: {name} must be a list of dicts.")
-    if not content["categories"]:
+    if sections["annotations"] and not sections["categories"]:
         raise DataError(f"{path}: categories must not be empty; they are the classes.")
-    return (content[name] for name in SECTIONS)
+    if "annotations" not in content:
+        logger.warning("%s has no annotations; its images count as images without objects.", path)
+    return list(sections.values())
 
 
 def _ids(path: Path, section: str, rows: list[Row]) -> list[int]:

@@ -35,6 +35,11 @@ class Wrapped(Provider):
         return int(self.source.in_channels)
 
     @property
+    def bits(self) -> int:  # type: ignore[override]
+        """Bits of a channel of the source."""
+        return int(self.source.bits)
+
+    @property
     def mask_names(self) -> list[str]:
         """Names of the ids in a mask of the source."""
         return list(self.source.mask_names)
@@ -43,6 +48,11 @@ class Wrapped(Provider):
     def keypoint_names(self) -> Sequence[str]:  # type: ignore[override]
         """Names of the joints of the source."""
         return tuple(self.source.keypoint_names)
+
+    @property
+    def keypoint_swap(self) -> Sequence[Sequence[int]]:  # type: ignore[override]
+        """Pairs of joints of the source that trade places in a mirror image."""
+        return tuple(self.source.keypoint_swap)
 
     @property
     def distance_maps(self) -> bool:  # type: ignore[override]
@@ -76,9 +86,17 @@ class Chosen(Split):
     def __getitem__(self, index: int) -> Sample:
         return {**self.split[self._place(index)], "index": index}
 
+    def origin(self, index: int) -> str:
+        """Return what the split calls a sample."""
+        return self.split.origin(self._place(index))
+
     def num_objects(self, index: int) -> int:
         """Return how many objects a sample has."""
         return self.split.num_objects(self._place(index))
+
+    def posed(self, index: int) -> NDArray[np.bool_]:
+        """Return which objects of a sample are poses."""
+        return self.split.posed(self._place(index))
 
     def column(self, key: str) -> list[Any] | None:
         """Return a value of each sample, None where the split cannot tell without reading its samples."""
@@ -105,10 +123,20 @@ class Joined(Split):
         split, place = self._place(index)
         return {**split[place], "index": index}
 
+    def origin(self, index: int) -> str:
+        """Return what the split of a sample calls it."""
+        split, place = self._place(index)
+        return split.origin(place)
+
     def num_objects(self, index: int) -> int:
         """Return how many objects a sample has."""
         split, place = self._place(index)
         return split.num_objects(place)
+
+    def posed(self, index: int) -> NDArray[np.bool_]:
+        """Return which objects of a sample are poses."""
+        split, place = self._place(index)
+        return split.posed(place)
 
     def column(self, key: str) -> list[Any] | None:
         """Return a value of each sample, None where a split cannot tell without reading its samples."""

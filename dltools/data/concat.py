@@ -26,7 +26,7 @@ class Concat(Provider):
 
     Classes of one name are one class: `class_names` are those of the first data set, then the new ones of the second,
     and so on; `label`, `labels` and masks count in them. Masks likewise, by `mask_names`. The images have the same
-    channels, the objects the same keypoints, and each data set has all splits that are asked for.
+    channels and bits, the objects the same keypoints, and each data set has all splits that are asked for.
     """
 
     sources: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -40,7 +40,11 @@ class Concat(Provider):
         for name, source in self.sources.items():
             check_provider(f"sources.{name}", source)
         self.in_channels: int = self._same("in_channels", int)
+        self.bits: int = self._same("bits", int)
         self.keypoint_names: Sequence[str] = self._same("keypoint_names", tuple)
+        self.keypoint_swap: Sequence[Sequence[int]] = self._same(
+            "keypoint_swap", lambda pairs: tuple(map(tuple, pairs))
+        )
         self.distance_maps: bool = any(source.distance_maps for source in self.sources.values())
 
     @property
@@ -115,14 +119,24 @@ class Renamed(Split):
             sample["mask"] = self.table[sample["mask"]]
         return sample
 
+    def origin(self, index: int) -> str:
+        """Return what the split calls a sample."""
+        return self.split.origin(index)
+
     def num_objects(self, index: int) -> int:
         """Return how many objects a sample has."""
         return self.split.num_objects(index)
 
+    def posed(self, index: int) -> NDArray[np.bool_]:
+        """Return which objects of a sample are poses."""
+        return self.split.posed(index)
+
     def column(self, key: str) -> list[Any] | None:
         """Return a value of each sample, None where the split cannot tell without reading its samples."""
         values = self.split.column(key)
-        return [int(self.classes[value]) for value in values] if values is not None and key == "label" else values
+        if values is None or key not in ("label", "labels"):
+            return values
+        return [int(ids) if key == "label" else ids for ids in (self.classes[value] for value in values)]
 
 
 def _union(lists: Iterable[Sequence[str]]) -> list[str]:

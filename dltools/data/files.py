@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
+from dltools.data.faults import MissingError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -52,7 +53,7 @@ def missing(path: Path, expected: str) -> DataError:
         path = path.parent
     names = [entry.name for entry in _entries(path.parent)]
     held = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return DataError(
+    return MissingError(
         f"data.root: there is no '{path}'; expected {expected}. '{path.parent}' holds {held or 'nothing'}."
         f"{did_you_mean(path.name, names)}"
     )
@@ -61,7 +62,7 @@ def missing(path: Path, expected: str) -> DataError:
 def no_images(folder: Path) -> DataError:
     """Return the error for a folder that should hold images."""
     suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-    return DataError(f"data.root: {folder} holds no image; expected files that end in {suffixes}.")
+    return MissingError(f"data.root: {folder} holds no image; expected files that end in {suffixes}.")
 
 
 def stamp(path: Path) -> bytes:

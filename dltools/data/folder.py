@@ -6,29 +6,23 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from dltools.cfgutils import DataError, PositiveInt, component
+from dltools.cfgutils import component
 from dltools.cfgutils.nearest import did_you_mean
-from dltools.data.base import SPLITS, Provider, Sample, Split
+from dltools.data.base import SPLITS, Sample, Split
+from dltools.data.faults import UnknownClassError
 from dltools.data.files import folders_in, images_in, no_images, stamp
-from dltools.data.images import MAX_PIXELS, read_image
+from dltools.data.image_files import ImageFiles, ImageReader
 
 
 @component("data", "folder")
-class Folder(Provider):
+class Folder(ImageFiles):
     """Images in a folder for each class: <root>/<split>/<class>/<name>.jpg.
 
-    The classes are the folders of the training split, sorted by name. Samples: `image` (H, W, C) uint8 and `label`.
+    The classes are the folders of the training split, sorted by name. Samples: `image` (H, W, C) and `label`.
     """
 
     root: str
     """Folder with train, val and test."""
-    grey: bool = False
-    """Read the images as one channel of grey instead of RGB."""
-    max_pixels: PositiveInt = MAX_PIXELS
-    """Most pixels of an image; a larger one is refused before it is decoded."""
-
-    def __post_init__(self) -> None:
-        self.in_channels = 1 if self.grey else 3
 
     @cached_property
     def class_names(self) -> list[str]:  # type: ignore[override]
@@ -36,7 +30,7 @@ class Folder(Provider):
         return [folder.name for folder in folders_in(Path(self.root, "train"))]
 
     def _split(self, name: str) -> Split:
-        return FolderSplit(Path(self.root, name), self.class_names, self.grey, self.max_pixels)
+        return FolderSplit(Path(self.root, name), self.class_names, self.read)
 
     def _content(self) -> Iterable[bytes]:
         for name in SPLITS:
@@ -49,13 +43,12 @@ class Folder(Provider):
 class FolderSplit(Split):
     """Images of one split with the label that their folder tells, read when they are asked for."""
 
-    def __init__(self, folder: Path, class_names: list[str], grey: bool, max_pixels: int) -> None:
+    def __init__(self, folder: Path, class_names: list[str], read: ImageReader) -> None:
         self.items: list[tuple[Path, int]] = []
-        self.grey = grey
-        self.max_pixels = max_pixels
+        self.read = read
         for class_folder in folders_in(folder):
             if class_folder.name not in class_names:
-                raise DataError(
+                raise UnknownClassError(
                     f"data.root: {class_folder} is no class of the training split; its classes are "
                     f"{', '.join(class_names)}.{did_you_mean(class_folder.name, class_names)}"
                 )
@@ -69,7 +62,11 @@ class FolderSplit(Split):
 
     def __getitem__(self, index: int) -> Sample:
         path, label = self.items[index]
-        return {"image": read_image(path, self.grey, self.max_pixels), "label": label, "index": index}
+        return {"image": self.read(path), "label": label, "index": index}
+
+    def origin(self, index: int) -> str:
+        """Return the path of an image."""
+        return str(self.items[index][0])
 
     def column(self, key: str) -> list[int] | None:
         """Return the labels."""

@@ -6,20 +6,20 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from dltools.cfgutils import FieldError, PositiveInt, component
-from dltools.data.base import SPLITS, Provider, Sample, Split
+from dltools.cfgutils import FieldError, component
+from dltools.data.base import SPLITS, Sample, Split
 from dltools.data.files import images_in, no_images, stamp
-from dltools.data.images import MAX_PIXELS, read_image
+from dltools.data.image_files import ImageFiles, ImageReader
 from dltools.data.masks import IGNORED, ClassMasks, IndexMasks, MaskForm, MaskReader, PaletteMasks
 
 
 @component("data", "folder_masks")
-class FolderMasks(Provider):
+class FolderMasks(ImageFiles):
     """Images and masks in folders: <root>/<split>/images/<name>.jpg and <root>/<split>/masks/<name>.png.
 
     With `masks=per_class` it is <root>/<split>/masks/<class>/<name>.png: black-and-white masks of every class but the
     first, which is where no other is. Where classes overlap, the last in the order of `class_names` counts.
-    Samples: `image` (H, W, C) uint8 and `mask` (H, W) uint8: places in `class_names`, or 255 to ignore.
+    Samples: `image` (H, W, C) and `mask` (H, W) uint8: places in `class_names`, or 255 to ignore.
     """
 
     root: str
@@ -32,15 +32,11 @@ class FolderMasks(Provider):
     """Red, green and blue of each class, in the order of class_names, for masks=palette."""
     ignored_colour: list[int] = dataclasses.field(default_factory=list)
     """Red, green and blue of pixels to ignore, for masks=palette; empty where there are none."""
-    grey: bool = False
-    """Read the images as one channel of grey instead of RGB."""
-    max_pixels: PositiveInt = MAX_PIXELS
-    """Most pixels of an image or mask; a larger one is refused before it is decoded."""
     distance_maps: bool = False
     """Make signed distance maps of the masks in the data pipeline, for surface losses."""
 
     def __post_init__(self) -> None:
-        self.in_channels = 1 if self.grey else 3
+        super().__post_init__()
         if not 2 <= len(self.class_names) <= IGNORED:
             raise FieldError("class_names", f"must have 2 to {IGNORED} names, got {len(self.class_names)}")
         if len(set(self.class_names)) < len(self.class_names):
@@ -56,7 +52,7 @@ class FolderMasks(Provider):
         return self.class_names
 
     def _split(self, name: str) -> Split:
-        return MasksSplit(Path(self.root, name), self._reader(), self.grey, self.max_pixels)
+        return MasksSplit(Path(self.root, name), self._reader(), self.read)
 
     def _reader(self) -> MaskReader:
         if self.masks is MaskForm.palette:
@@ -76,20 +72,23 @@ class FolderMasks(Provider):
 class MasksSplit(Split):
     """Pairs of an image and a mask in one folder, read and checked when they are asked for."""
 
-    def __init__(self, folder: Path, reader: MaskReader, grey: bool, max_pixels: int) -> None:
+    def __init__(self, folder: Path, reader: MaskReader, read: ImageReader) -> None:
         self.paths = images_in(folder / "images")
         if not self.paths:
             raise no_images(folder / "images")
         self.reader = reader
-        self.grey = grey
-        self.max_pixels = max_pixels
+        self.read = read
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    def origin(self, index: int) -> str:
+        """Return the path of an image."""
+        return str(self.paths[index])
+
     def __getitem__(self, index: int) -> Sample:
         path = self.paths[index]
-        image = read_image(path, self.grey, self.max_pixels)
+        image = self.read(path)
         mask = self.reader.read(mask_of(path), image.shape[:2], f"{path} (sample {index})")
         return {"image": image, "mask": mask, "index": index}
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError, NonNegativeInt, component
 from dltools.data.base import Provider, Sample, Split
+from dltools.data.faults import UndecodableError, UnknownClassError
 from dltools.data.files import missing, stamp
 from dltools.data.partition import stratified
 
@@ -58,7 +59,7 @@ class Idx(Provider):
         images, labels = self._files("t10k" if name == "test" else "train")
         if labels.array.max(initial=0) >= self.num_classes:
             at = int(labels.array.argmax())
-            raise DataError(
+            raise UnknownClassError(
                 f"{labels.path}: label {labels.array[at]} of item {at} must be below {self.num_classes}, "
                 f"the number of data.class_names."
             )
@@ -102,6 +103,10 @@ class IdxSplit(Split):
             "index": index,
         }
 
+    def origin(self, index: int) -> str:
+        """Return the file of an image and its place there."""
+        return f"{self.images.path}, item {self.positions[index]}"
+
     def column(self, key: str) -> list[int] | None:
         """Return the labels."""
         return self.labels.array[self.positions].tolist() if key == "label" else None
@@ -128,14 +133,14 @@ class IdxFile:
         header = content[: 4 + 4 * self.ndim].tobytes()
         magic = bytes([0, 0, UBYTE, self.ndim])
         if header[:4] != magic:
-            raise DataError(
+            raise UndecodableError(
                 f"{self.path} must begin with the bytes {magic.hex(' ')}, those of an IDX file of unsigned bytes "
                 f"with {self.ndim} dimension{'s' * (self.ndim > 1)}; it begins with {header[:4].hex(' ') or 'nothing'}."
             )
         shape = tuple(int.from_bytes(header[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(self.ndim))
         expected = len(magic) + 4 * self.ndim + math.prod(shape)
         if len(content) != expected:
-            raise DataError(
+            raise UndecodableError(
                 f"{self.path} must have {expected} bytes, as its header tells of {' x '.join(map(str, shape))} items; "
                 f"it has {len(content)}. Copy the file again."
             )
@@ -157,4 +162,4 @@ def _unpacked(path: Path) -> NDArray[np.uint8]:
     try:
         return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be unpacked ({error}). Copy the file again.") from error
+        raise UndecodableError(f"{path} cannot be unpacked ({error}). Copy the file again.") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +18,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from dltools.cfgutils import DataError
+from dltools.cfgutils import DataError, FieldError
+from dltools.data.faults import TooLargeError, UndecodableError, UnknownClassError
 
 MAX_PIXELS = 178_956_970
 """Pixels of an image beyond which Pillow takes it for a bomb: half a gigabyte of RGB."""
@@ -35,19 +38,50 @@ FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
 """First bytes of the formats, and who reads their header."""
 
 JPEG_END = b"\xff\xd9"
+BITS_TAG = 258
+"""Tag of a TIFF with the bits of each channel."""
 IDS_SCALED_BY = {2: 85, 4: 17}
 """What Pillow multiplies the values of a grey PNG of 2 or 4 bits with."""
 
 
-def read_image(path: Path, grey: bool = False, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Return an image (H, W, 3) uint8 of RGB, or (H, W, 1) of grey.
+class Channels(str, Enum):
+    """What the images of a data set become."""
 
-    The format is what the first bytes say, whatever the name. Turned as its EXIF orientation says; 16 bits are cut to
-    the upper 8; palettes and CMYK become RGB; transparency is dropped; of several pages it is the first.
+    rgb = "rgb"
+    grey = "grey"
+    rgba = "rgba"
+
+
+NUM_CHANNELS = {Channels.rgb: 3, Channels.grey: 1, Channels.rgba: 4}
+DECODING = {
+    Channels.rgb: cv2.IMREAD_COLOR,
+    Channels.grey: cv2.IMREAD_GRAYSCALE,
+    Channels.rgba: cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH,
+}
+"""How OpenCV decodes; the last is all that the file has, but turned as its EXIF orientation says."""
+FROM_DECODED = {
+    (Channels.rgb, 3): cv2.COLOR_BGR2RGB,
+    (Channels.rgba, 1): cv2.COLOR_GRAY2RGBA,
+    (Channels.rgba, 3): cv2.COLOR_BGR2RGBA,
+    (Channels.rgba, 4): cv2.COLOR_BGRA2RGBA,
+}
+FROM_RGBA = {Channels.rgb: cv2.COLOR_RGBA2RGB, Channels.grey: cv2.COLOR_RGBA2GRAY}
+"""Conversions of OpenCV from what was decoded, of so many channels, to what is wanted."""
+
+
+def read_image(
+    path: Path, channels: Channels = Channels.rgb, bits: int = 8, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return an image (H, W, 3) of RGB, (H, W, 1) of grey or (H, W, 4) of RGBA, uint8 or uint16.
+
+    The format is what the first bytes say, whatever the name. Turned as its EXIF orientation says; palettes and CMYK
+    become RGB; transparency is dropped or the fourth channel, in which all is opaque where the file has none; of
+    several pages it is the first. With 8 bits, 16 of a file are cut to the upper 8; with 16, its 8 are scaled by 257.
 
     Args:
         path: a JPEG, PNG, TIFF, WebP, BMP or GIF file.
-        grey: one channel instead of three.
+        channels: what the image becomes.
+        bits: of a channel, 8 or 16.
         max_pixels: largest size to decode; a larger one is refused before that.
 
     Raises:
@@ -58,13 +92,29 @@ def read_image(path: Path, grey: bool = False, max_pixels: int = MAX_PIXELS) -> 
         # The reader has stopped where the compressed data begin: an end before that is the end of a thumbnail.
         if isinstance(header, JpegImageFile) and header.fp and content.rfind(JPEG_END, header.fp.tell()) < 0:
             raise _undecodable(path, content, "it is cut short: a JPEG ends in the bytes ff d9")
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise _undecodable(path, content, error.err) from error
-    if image is None:
-        raise _undecodable(path, content, "it is damaged, cut short, or of floating point or more than 16 bits")
-    return image[..., None] if grey else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+        if _is_transparent_tiff(header):  # OpenCV would multiply its colours by their opacity
+            image: NDArray[Any] = _decoded(path, content, header, "RGBA")
+            image = cv2.cvtColor(image, FROM_RGBA[channels]) if channels in FROM_RGBA else image
+        else:
+            image = _by_opencv(path, content, channels, bits)
+    return in_bits(image.reshape(*image.shape[:2], NUM_CHANNELS[channels]), bits)
+
+
+def in_bits(image: NDArray[Any], bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return an image of 8 or 16 bits as uint8, its upper 8, or as uint16, scaled such that 255 becomes 65535."""
+    if bits == 16:
+        return image if image.dtype == np.uint16 else image * np.uint16(257)
+    return image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+
+
+def check_bits(bits: int) -> None:
+    """Check the bits that a data set shall have in a channel.
+
+    Raises:
+        FieldError: they are neither 8 nor 16.
+    """
+    if bits not in (8, 16):
+        raise FieldError("bits", f"must be 8 or 16, got {bits}")
 
 
 def read_mask(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -85,7 +135,7 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
         if isinstance(mask, PngImageFile) and mask.mode == "L":
             ids //= IDS_SCALED_BY.get(content[24], 1)  # the bit depth in the header of a PNG
     if ids.dtype != bool and ids.max(initial=0) > 255:
-        raise DataError(f"{path} has class id {ids.max()}; ids are 0 to 254, or 255 to ignore.")
+        raise UnknownClassError(f"{path} has class id {ids.max()}; ids are 0 to 254, or 255 to ignore.")
     return ids.astype(np.uint8)
 
 
@@ -121,11 +171,30 @@ def _opened(path: Path, content: bytes, max_pixels: int) -> ImageFile.ImageFile:
         raise _undecodable(path, content, str(error)) from error
     width, height = image.size
     if width * height > max_pixels:
-        raise DataError(
+        raise TooLargeError(
             f"{path} has {width} x {height} pixels; at most {max_pixels:,} are decoded. Set data.max_pixels higher if "
             "the file is to be trusted."
         )
     return image
+
+
+def _is_transparent_tiff(image: ImageFile.ImageFile) -> bool:
+    """Return whether an image is a TIFF of 8 bits with an alpha channel."""
+    is_tiff = isinstance(image, TiffImageFile) and set(image.tag_v2.get(BITS_TAG, ())) == {8}
+    return is_tiff and image.mode in ("RGBA", "LA")
+
+
+def _by_opencv(path: Path, content: bytes, channels: Channels, bits: int) -> NDArray[Any]:
+    """Return an image of the wanted channels, of 8 or 16 bits."""
+    flags = DECODING[channels] | (cv2.IMREAD_ANYDEPTH if bits == 16 else 0)
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        if image is not None and image.dtype in (np.uint8, np.uint16):
+            code = FROM_DECODED.get((channels, image.shape[2] if image.ndim == 3 else 1))
+            return image if code is None else cv2.cvtColor(image, code)
+    except cv2.error as error:
+        raise _undecodable(path, content, error.err) from error
+    raise _undecodable(path, content, "it is damaged, cut short, or of floating point or more than 16 bits")
 
 
 def _decoded(path: Path, content: bytes, image: ImageFile.ImageFile, mode: str = "") -> NDArray[np.uint8]:
@@ -136,7 +205,7 @@ def _decoded(path: Path, content: bytes, image: ImageFile.ImageFile, mode: str =
 
 
 def _undecodable(path: Path, content: bytes, reason: str) -> DataError:
-    return DataError(
+    return UndecodableError(
         f"{path} cannot be decoded ({len(content)} bytes): {reason}. "
         "Expected a whole JPEG, PNG, TIFF, WebP, BMP or GIF."
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dltools.cfgutils import DataError
 from dltools.data.base import Sample, Split
 
 
 class InstanceCrops(Split):
-    """Square crops around the boxes of a split, one sample for each object.
+    """Square crops around the boxes of a split, one sample for each object with a visible keypoint; none for crowds.
 
-    Samples: `image` (size, size, C) uint8, zero outside of the scene; `boxes` (1, 4), `labels` (1,) and
+    Samples: `image` (size, size, C) as that of the split, zero outside of the scene; `boxes` (1, 4), `labels` (1,) and
     `keypoints` (1, K, 3) in pixels of the crop; `scale`, the longest side of the box in pixels of the crop;
     `scene` and `object`, where the sample comes from. Keypoints that fall outside of the crop become absent.
 
@@ -33,11 +35,18 @@ class InstanceCrops(Split):
 
     @cached_property
     def origins(self) -> NDArray[np.int64]:
-        """Scene and object number of each sample, (N, 2)."""
-        counts = [self.split.num_objects(index) for index in range(len(self.split))]
-        scenes = np.repeat(np.arange(len(counts)), counts)
-        objects = np.concatenate([np.arange(count) for count in counts])
-        return np.column_stack([scenes, objects])
+        """Scene and object number of each sample, (N, 2).
+
+        Raises:
+            DataError: no object has a visible keypoint.
+        """
+        objects = [np.flatnonzero(self.split.posed(index)) for index in range(len(self.split))]
+        scenes = np.repeat(np.arange(len(objects)), [len(numbers) for numbers in objects])
+        if not len(scenes):
+            raise DataError(
+                f"None of the {len(objects)} images has an object with a visible keypoint; the task learns from those."
+            )
+        return np.column_stack([scenes, np.concatenate(objects)])
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -68,7 +77,16 @@ class InstanceCrops(Split):
         """Return 1: each sample is one object."""
         return 1
 
-    def _crop(self, image: NDArray[np.uint8], corner: NDArray[np.float32], zoom: float) -> cv2.typing.MatLike:
+    def posed(self, index: int) -> NDArray[np.bool_]:
+        """Return that the object of a sample is a pose."""
+        return np.ones(1, np.bool_)
+
+    def column(self, key: str) -> list[Any] | None:
+        """Return the labels, where the split of the scenes knows them."""
+        labels = self.split.column(key) if key == "labels" else None
+        return None if labels is None else [labels[scene][[number]] for scene, number in self.origins]
+
+    def _crop(self, image: NDArray[Any], corner: NDArray[np.float32], zoom: float) -> cv2.typing.MatLike:
         """Return the square that begins at a corner; the centre of pixel 0 lies at coordinate 0.5."""
         matrix = np.array([[zoom, 0, zoom * (0.5 - corner[0]) - 0.5], [0, zoom, zoom * (0.5 - corner[1]) - 0.5]])
         crop = cv2.warpAffine(image, matrix, (self.size, self.size), flags=cv2.INTER_LINEAR)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
-from dltools.cfgutils import DataError, FieldError, NonNegativeInt, PositiveInt, component
-from dltools.data.base import SPLITS, Provider, Sample, Split
+from dltools.cfgutils import DataError, FieldError, NonNegativeInt, component
+from dltools.data.base import SPLITS, Sample, Split
 from dltools.data.cutting import check_fractions, cut_from_train
+from dltools.data.faults import MissingError
 from dltools.data.files import stamp
-from dltools.data.images import MAX_PIXELS, read_image
-from dltools.data.manifest_rows import Item, find_columns, names_in, numbers_of, read_items
+from dltools.data.image_files import ImageFiles
+from dltools.data.manifest_rows import Item, cells_of, find_columns, names_in, numbers_of, read_items
 from dltools.data.masks import IndexMasks
 from dltools.data.paths import inside
 from dltools.data.tables import Table
@@ -29,10 +30,12 @@ COLUMNS = {
     "box_columns": ["x1", "y1", "x2", "y2"],
 }
 """Columns that count unless a field says otherwise; all but the first may be absent."""
+SAMPLE_KEYS = ("image", "index", "label", "mask", "boxes", "labels")
+"""What is never a mere column of the table."""
 
 
 @component("data", "manifest")
-class Manifest(Provider):
+class Manifest(ImageFiles):
     """A CSV or Parquet table with a row for each image, or for each box of an image.
 
     What a sample has follows from the columns: `label` from a column of names or ids; `mask` (H, W) uint8 from a
@@ -69,15 +72,11 @@ class Manifest(Provider):
     """Decides which images are cut from the training rows."""
     outside: bool = False
     """Allow paths that lead out of root."""
-    grey: bool = False
-    """Read the images as one channel of grey instead of RGB."""
-    max_pixels: PositiveInt = MAX_PIXELS
-    """Most pixels of an image or mask; a larger one is refused before it is decoded."""
     distance_maps: bool = False
     """Make signed distance maps of the masks in the data pipeline, for surface losses."""
 
     def __post_init__(self) -> None:
-        self.in_channels = 1 if self.grey else 3
+        super().__post_init__()
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             raise FieldError("delimiter", f"must be one character, got {self.delimiter!r}")
         if len(self.box_columns) != 4:
@@ -111,7 +110,7 @@ class Manifest(Provider):
     def _split(self, name: str) -> Split:
         places = self._parts()[name]
         if not len(places):
-            raise DataError(
+            raise MissingError(
                 f"{self._table.path} has no image of split {name!r}; name some in column {self.split_column!r}, or "
                 "raise data.val_fraction or data.test_fraction to cut them from the training rows."
             )
@@ -152,8 +151,7 @@ class ManifestSplit(Split):
         self.columns = data._columns
         self.root = data.root
         self.outside = data.outside
-        self.grey = data.grey
-        self.max_pixels = data.max_pixels
+        self.read = data.read
         self.masks = IndexMasks(data.mask_names, data.max_pixels)
 
     def __len__(self) -> int:
@@ -164,7 +162,7 @@ class ManifestSplit(Split):
         place = self.table.place(item.line)
         path = inside(self.root, item.path, place, self.outside)
         try:
-            image = read_image(path, self.grey, self.max_pixels)
+            image = self.read(path)
             sample: Sample = {"image": image, "index": index}
             if item.mask:
                 mask = inside(self.root, item.mask, place, self.outside)
@@ -172,17 +170,33 @@ class ManifestSplit(Split):
         except DataError as error:
             raise DataError(f"{error} So says {place}.") from error
         if self.columns["box_columns"]:
-            sample["boxes"] = np.array(item.boxes, np.float32).reshape(-1, 4)
+            sample["boxes"] = _stacked(item.boxes)
             sample["labels"] = np.array(self.numbers[index], np.int64)
         elif self.columns["label_column"]:
             sample["label"] = self.numbers[index][0]
         return sample
 
-    def column(self, key: str) -> list[int] | None:
-        """Return the labels, if images have one."""
-        one_label = self.columns["label_column"] and not self.columns["box_columns"]
-        return [numbers[0] for numbers in self.numbers] if key == "label" and one_label else None
+    def origin(self, index: int) -> str:
+        """Return the path of an image."""
+        return str(Path(self.root, self.items[index].path))
+
+    def column(self, key: str) -> list[Any] | None:
+        """Return the labels or boxes, or the cells of another column of the table."""
+        if key == "boxes" and self.columns["box_columns"]:
+            return [_stacked(item.boxes) for item in self.items]
+        if key == "labels" and self.columns["box_columns"]:
+            return [np.array(numbers, np.int64) for numbers in self.numbers]
+        if key == "label" and self.columns["label_column"] and not self.columns["box_columns"]:
+            return [numbers[0] for numbers in self.numbers]
+        if key in SAMPLE_KEYS or key not in self.table.header:
+            return None
+        return cells_of(self.table, self.columns["path_column"][0], key, [item.path for item in self.items])
 
     def num_objects(self, index: int) -> int:
         """Return how many boxes an image has, without reading it."""
         return len(self.items[index].boxes)
+
+
+def _stacked(boxes: list[list[float]]) -> NDArray[np.float32]:
+    """Return boxes (N, 4)."""
+    return np.array(boxes, np.float32).reshape(-1, 4)

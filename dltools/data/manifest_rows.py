@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
 from dltools.data.base import SPLITS
+from dltools.data.faults import BoxError, UnknownClassError
 from dltools.data.numbering import numbered
 from dltools.data.tables import Table
+
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+"""A cell that is a number; one with zeros before it, such as 007, is a name."""
 
 
 @dataclass(slots=True)
@@ -124,7 +130,7 @@ def numbers_of(items: Iterable[Item], class_names: list[str], table: Table) -> l
         for line, label in item.labels:
             if label not in known:
                 listed = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
-                raise DataError(
+                raise UnknownClassError(
                     f"{table.place(line)}: label {label!r} is no class; classes are {listed}, or 0 to "
                     f"{len(class_names) - 1}.{did_you_mean(label, class_names)}"
                 )
@@ -135,6 +141,23 @@ def numbers_of(items: Iterable[Item], class_names: list[str], table: Table) -> l
 def _is_number(label: str) -> bool:
     """Tell whether a label counts: 7, but not 007, which is a name."""
     return label.isascii() and label.isdigit() and len(label) < 20 and str(int(label)) == label
+
+
+def cells_of(table: Table, path_column: str, column: str, paths: list[str]) -> list[Any]:
+    """Return the cell of each image in a column: numbers where all are such, else text.
+
+    Raises:
+        DataError: the rows of an image differ in it; names file and line.
+    """
+    cells: dict[str, str] = {}
+    for line, (path, cell) in table.rows([path_column, column]):
+        if cells.setdefault(path, cell) != cell:
+            raise DataError(
+                f"{table.place(line)}: {path} has {column} {cell!r} here, but {cells[path]!r} before; the rows of an "
+                "image must agree in a column that tells something of the image."
+            )
+    kind = float if all(map(NUMBER.fullmatch, cells.values())) else str
+    return [kind(cells[path]) for path in paths]
 
 
 def _places(columns: dict[str, list[str]]) -> list[int]:
@@ -155,7 +178,7 @@ def _add_box(item: Item, line: int, corners: list[str], label: str, place: str) 
     except ValueError:
         x1 = y1 = x2 = y2 = math.nan
     if not (label and x1 < x2 < math.inf and y1 < y2 < math.inf and x1 > -math.inf and y1 > -math.inf):
-        raise DataError(
+        raise BoxError(
             f"{place}: box {', '.join(corners)} of {label!r}; expected left < right, top < bottom and a label, or all "
             "five empty for an image without objects."
         )

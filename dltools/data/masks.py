@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError, FieldError
+from dltools.data.faults import MissingError, SizeError, UnknownClassError
 from dltools.data.images import MAX_PIXELS, read_colours, read_mask
 
 IGNORED = 255
@@ -53,7 +54,7 @@ class MaskReader(ABC):
         """
         for file in self.files(path):
             if not file.is_file():
-                raise DataError(f"{file} is missing; there must be a mask of that name for {source}.")
+                raise MissingError(f"{file} is missing; there must be a mask of that name for {source}.")
         return self._read(path, size, source)
 
     def files(self, path: Path) -> list[Path]:
@@ -72,7 +73,7 @@ class IndexMasks(MaskReader):
         mask = _of_size(path, read_mask(path, self.max_pixels), size, source)
         wrong = mask[(mask >= len(self.class_names)) & (mask != IGNORED)]
         if wrong.size:
-            raise DataError(
+            raise UnknownClassError(
                 f"{path}, the mask of {source}, has class id {wrong.max()}; ids must be below {len(self.class_names)}, "
                 f"the number of classes, or {IGNORED} to ignore."
             )
@@ -118,7 +119,7 @@ class PaletteMasks(MaskReader):
             y, x = np.argwhere(mask == UNKNOWN)[0]
             colour = colours[y, x].tolist()
             nearest = min(self.ids, key=lambda known: sum((a - b) ** 2 for a, b in zip(known, colour, strict=True)))
-            raise DataError(
+            raise UnknownClassError(
                 f"{path}, the mask of {source}, has colour {colour} at x={x}, y={y} ({(mask == UNKNOWN).sum()} such "
                 f"pixels of no class); the nearest in data.palette is {list(nearest)}, {self._name(nearest)}."
             )
@@ -154,7 +155,7 @@ class ClassMasks(MaskReader):
 
 def _of_size(path: Path, mask: NDArray[np.uint8], size: tuple[int, int], source: str) -> NDArray[np.uint8]:
     if mask.shape[:2] != size:
-        raise DataError(
+        raise SizeError(
             f"{path} is {mask.shape[1]} x {mask.shape[0]} but it is the mask of {source}, which is {size[1]} x "
             f"{size[0]}; they must be of one size."
         )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PureWindowsPath
 
 from dltools.cfgutils import DataError
+from dltools.data.faults import LeadsOutError
 
 
 def inside(root: str | os.PathLike[str], path: str, source: object, outside: bool = False) -> Path:
@@ -35,7 +36,7 @@ def inside(root: str | os.PathLike[str], path: str, source: object, outside: boo
 
 
 def _leads_out(path: str, source: object, root: str | os.PathLike[str], how: str = "") -> DataError:
-    return DataError(
+    return LeadsOutError(
         f"{source}: '{path}' leads out of the data in '{root}'{how}; expected a path below it. "
         "If you trust the file, set data.outside=true."
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dltools.cfgutils import DataError, FieldError, PositiveInt, component
-from dltools.data.base import SPLITS, Provider, Sample, Split
+from dltools.cfgutils import DataError, FieldError, component
+from dltools.data.base import SPLITS, Sample, Split
+from dltools.data.faults import BoxError, MissingError, SizeError
 from dltools.data.files import missing, stamp
-from dltools.data.images import MAX_PIXELS, read_image
+from dltools.data.image_files import SceneFiles
 from dltools.data.masks import IGNORED, IndexMasks
 from dltools.data.paths import inside
 from dltools.data.voc_xml import VocObjects, read_xml
@@ -41,10 +44,10 @@ CLASS_NAMES = [
 
 
 @component("data", "voc")
-class Voc(Provider):
+class Voc(SceneFiles):
     """Boxes and masks of Pascal VOC: JPEGImages, Annotations, SegmentationClass, and lists of images in ImageSets.
 
-    Samples: `image` (H, W, C) uint8, `boxes` (N, 4) float32, `labels` (N,), `iscrowd` (N,); with `masks` also `mask`
+    Samples: `image` (H, W, C), `boxes` (N, 4) float32, `labels` (N,), `iscrowd` (N,); with `masks` also `mask`
     (H, W) uint8: 0 background, 1 + label, 255 ignored. Boxes are of pixels counted from 1, both corners inclusive, and
     become x1 - 1, y1 - 1, x2, y2. An object that is marked `difficult` is `iscrowd`: it is not trained on, and need not
     be found, as the rules of VOC want it.
@@ -66,23 +69,11 @@ class Voc(Provider):
     """Names of the classes, in the order of the ids in the masks from 1 on."""
     suffix: str = ".jpg"
     """How the names of the images end."""
-    grey: bool = False
-    """Read the images as one channel of grey instead of RGB."""
-    max_pixels: PositiveInt = MAX_PIXELS
-    """Most pixels of an image; a larger one is refused before it is decoded."""
-    masks: bool = False
-    """Read the masks in SegmentationClass."""
-    distance_maps: bool = False
-    """Make signed distance maps of the masks in the data pipeline, for surface losses."""
-    outside: bool = False
-    """Allow files out of the folders in root."""
 
     def __post_init__(self) -> None:
-        self.in_channels = 1 if self.grey else 3
+        super().__post_init__()
         if not 1 <= len(self.class_names) < IGNORED:
             raise FieldError("class_names", f"must have 1 to {IGNORED - 1} names, got {len(self.class_names)}")
-        if self.distance_maps and not self.masks:
-            raise FieldError("distance_maps", "must be false without masks, of which the maps are made, got true")
 
     def path(self, folder: str, name: str, suffix: str, source: str) -> Path:
         """Return the path of a file of an image."""
@@ -117,6 +108,8 @@ class VocSplit(Split):
         """Names of the images, without their endings."""
         if not self.names:
             raise DataError(f"{self.source} is empty; expected the name of an image in each line, without its ending.")
+        if not data.background_images:
+            self.names = [name for index, name in enumerate(self.names) if self.num_objects(index)]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -132,23 +125,32 @@ class VocSplit(Split):
             found.append(self.data.path("SegmentationClass", name, ".png", source))
         return found
 
+    def origin(self, index: int) -> str:
+        """Return the path of an image."""
+        return str(Path(self.data.root, "JPEGImages", self.names[index] + self.data.suffix))
+
     def num_objects(self, index: int) -> int:
         """Return how many objects a sample has, without reading the image."""
         return len(self._objects(index).labels)
+
+    def column(self, key: str) -> list[NDArray[Any]] | None:
+        """Return the boxes, labels or difficult objects of each image, out of its annotations."""
+        name = {"boxes": "boxes", "labels": "labels", "iscrowd": "difficult"}.get(key)
+        return None if name is None else [getattr(self._objects(index), name) for index in range(len(self))]
 
     def __getitem__(self, index: int) -> Sample:
         path, source, *masks = self.files(index)
         objects = self._objects(index)
         if not path.is_file():
-            raise DataError(f"{self.source}: sample {index}: there is no file '{path}'; data.suffix is its ending.")
-        image = read_image(path, self.data.grey, self.data.max_pixels)
+            raise MissingError(f"{self.source}: sample {index}: there is no file '{path}'; data.suffix is its ending.")
+        image = self.data.read(path)
         height, width = image.shape[:2]
         if objects.size not in (None, (width, height)):
-            raise DataError(f"{source} (sample {index}) has size {objects.size}, but {path} is {width} x {height}.")
+            raise SizeError(f"{source} (sample {index}) has size {objects.size}, but {path} is {width} x {height}.")
         cut = objects.boxes.clip(0, [width, height, width, height])
         bad = np.flatnonzero((cut[:, 2:] <= cut[:, :2]).any(1))
         if len(bad):
-            raise DataError(
+            raise BoxError(
                 f"{source} (sample {index}): the bndbox of object {bad[0]} covers nothing of the image of {width} x "
                 f"{height} pixels; its corners are counted from 1."
             )

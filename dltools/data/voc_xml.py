@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
+from dltools.data.faults import UndecodableError, UnknownClassError
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -43,7 +44,7 @@ def read_xml(path: Path, class_names: list[str]) -> VocObjects:
         source = f"{path}: object {place}"
         name = (item.findtext("name") or "").strip()
         if name not in class_names:
-            raise DataError(
+            raise UnknownClassError(
                 f"{source}: name {name!r} is not in data.class_names, {', '.join(class_names)}."
                 f"{did_you_mean(name, class_names)}"
             )
@@ -77,7 +78,7 @@ def _parsed(path: Path) -> ElementTree.Element:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; each image must have one.") from error
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path} is no whole XML of annotations: {error}.") from error
+        raise UndecodableError(f"{path} is no whole XML of annotations: {error}.") from error
 
 
 def _number(item: ElementTree.Element, key: str, source: str) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError
+from dltools.data.faults import UndecodableError
 
 ENDINGS = (".nii.gz", ".nii", ".npy")
 """Endings of the names of volumes; a mask may have another than its image."""
@@ -59,7 +60,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except DataError:
         raise
     except Exception as error:  # whatever the readers stumble over in a damaged file
-        raise DataError(f"{path} cannot be read: {error}; expected a whole volume.") from error
+        raise UndecodableError(f"{path} cannot be read: {error}; expected a whole volume.") from error
 
 
 def _nifti(path: Path) -> Any:

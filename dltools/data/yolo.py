@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dltools.cfgutils import DataError, FieldError, PositiveInt, component
-from dltools.data.base import SPLITS, Provider, Sample, Split
+from dltools.cfgutils import DataError, component
+from dltools.data.base import SPLITS, Sample, Split
+from dltools.data.faults import MissingError
 from dltools.data.files import stamp
-from dltools.data.images import MAX_PIXELS, read_image
+from dltools.data.image_files import SceneFiles
 from dltools.data.masks import IGNORED
 from dltools.data.outlines import paint
 from dltools.data.yolo_file import YoloFile, read_yolo
@@ -20,11 +21,11 @@ from dltools.data.yolo_labels import YoloLabels, read_labels
 
 
 @component("data", "yolo")
-class Yolo(Provider):
+class Yolo(SceneFiles):
     """Boxes, outlines or keypoints as Ultralytics has them: data.yaml, images/<name>.jpg and labels/<name>.txt.
 
     The label file of an image lies where `labels` stands for the last `images` of its path; an image without one has no
-    objects. Samples: `image` (H, W, C) uint8, `boxes` (N, 4) float32, `labels` (N,); `keypoints` (N, K, 3) if data.yaml
+    objects. Samples: `image` (H, W, C), `boxes` (N, 4) float32, `labels` (N,); `keypoints` (N, K, 3) if data.yaml
     has a kpt_shape; with `masks` also `mask` (H, W) uint8: 0 where nothing is, 1 + label on objects, the smaller ones
     over the larger ones.
 
@@ -41,23 +42,6 @@ class Yolo(Provider):
     """Key in the file of the validation images."""
     test: str = "test"
     """Key in the file of the test images; `val` where there are none."""
-    grey: bool = False
-    """Read the images as one channel of grey instead of RGB."""
-    max_pixels: PositiveInt = MAX_PIXELS
-    """Most pixels of an image; a larger one is refused before it is decoded."""
-    masks: bool = False
-    """Make a semantic mask of the outlines of the objects."""
-    distance_maps: bool = False
-    """Make signed distance maps of the masks in the data pipeline, for surface losses."""
-    background_images: bool = True
-    """Keep images without objects."""
-    outside: bool = False
-    """Allow files out of root."""
-
-    def __post_init__(self) -> None:
-        self.in_channels = 1 if self.grey else 3
-        if self.distance_maps and not self.masks:
-            raise FieldError("distance_maps", "must be false without masks, of which the maps are made, got true")
 
     @cached_property
     def content(self) -> YoloFile:
@@ -78,6 +62,11 @@ class Yolo(Provider):
     def keypoint_names(self) -> list[str]:  # type: ignore[override]
         """The kpt_names in data.yaml, or numbers."""
         return list(self.content.keypoint_names)
+
+    @cached_property
+    def keypoint_swap(self) -> list[list[int]]:  # type: ignore[override]
+        """The flip_idx in data.yaml as pairs, or those whose kpt_names differ by left and right."""
+        return [list(pair) for pair in self.content.keypoint_swap]
 
     def labels(self, image: Path) -> YoloLabels:
         """Return the objects of an image."""
@@ -102,7 +91,7 @@ class YoloSplit(Split):
         self.name = name
         images = data.content.images(getattr(data, name))
         if not any(labels_of(image).is_file() for image in images):
-            raise DataError(
+            raise MissingError(
                 f"{data.content.path}: none of the {len(images)} images of {name} has a label file; that of "
                 f"{images[0]} would be {labels_of(images[0])}."
             )
@@ -111,14 +100,27 @@ class YoloSplit(Split):
     def __len__(self) -> int:
         return len(self.images)
 
+    def origin(self, index: int) -> str:
+        """Return the path of an image."""
+        return str(self.images[index])
+
     def num_objects(self, index: int) -> int:
         """Return how many objects a sample has, without reading the image."""
         return len(self.data.labels(self.images[index]).labels)
 
+    def posed(self, index: int) -> NDArray[np.bool_]:
+        """Return which objects of a sample have a visible keypoint, without reading the image."""
+        keypoints = self.data.labels(self.images[index]).keypoints
+        return np.any(keypoints[..., 2] > 0, axis=1)
+
+    def column(self, key: str) -> list[NDArray[np.int64]] | None:
+        """Return the labels of each image, out of its label file."""
+        return [self.data.labels(image).labels for image in self.images] if key == "labels" else None
+
     def __getitem__(self, index: int) -> Sample:
         path = self.images[index]
         objects = self.data.labels(path)
-        image = read_image(path, self.data.grey, self.data.max_pixels)
+        image = self.data.read(path)
         height, width = image.shape[:2]
         sample: Sample = {
             "image": image,

@@ -10,7 +10,9 @@ import yaml
 
 from dltools.cfgutils import DataError
 from dltools.cfgutils.nearest import did_you_mean
+from dltools.data.faults import MissingError, UndecodableError
 from dltools.data.files import IMAGE_SUFFIXES, missing, no_images
+from dltools.data.mirror import swaps_by_name
 from dltools.data.paths import inside
 
 
@@ -25,6 +27,8 @@ class YoloFile:
     kpt_shape: tuple[int, int] | None
     """Number of keypoints of an object, and of numbers for each."""
     keypoint_names: list[str]
+    keypoint_swap: list[list[int]]
+    """Pairs of keypoints that trade places in a mirror image."""
     places: dict[str, Any]
     """The whole content, where the images of a split stand under its name."""
     outside: bool
@@ -38,7 +42,7 @@ class YoloFile:
         entries = self.places.get(split)
         if entries is None:
             held = [name for name in ("train", "val", "test") if self.places.get(name) is not None]
-            raise DataError(
+            raise MissingError(
                 f"{self.path} has no {split!r}; it has {', '.join(held) or 'no split'}.{did_you_mean(split, held)} "
                 f"Add it, or name another split, such as data.test={held[-1] if held else 'val'}."
             )
@@ -86,7 +90,7 @@ def read_yolo(path: Path, root: Path, outside: bool) -> YoloFile:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no YAML: {error}.") from error
+        raise UndecodableError(f"{path} is no YAML: {error}.") from error
     if not isinstance(content, dict) or not content.get("names"):
         raise DataError(f"{path} must have train, val and names; it has no names.")
     begin = content.get("path") or ""
@@ -95,12 +99,14 @@ def read_yolo(path: Path, root: Path, outside: bool) -> YoloFile:
     at_root = not begin or Path(begin.replace("\\", "/")).name in ("", root.resolve().name)
     names = _names(path, content)
     shape = _kpt_shape(path, content.get("kpt_shape"))
+    keypoint_names = _keypoint_names(path, content.get("kpt_names"), shape)
     return YoloFile(
         path=path,
         base=root if at_root else inside(root, begin, f"{path}: path", outside),
         class_names=names,
         kpt_shape=shape,
-        keypoint_names=_keypoint_names(path, content.get("kpt_names"), shape),
+        keypoint_names=keypoint_names,
+        keypoint_swap=_keypoint_swap(path, content.get("flip_idx"), keypoint_names),
         places=content,
         outside=outside,
     )
@@ -136,3 +142,17 @@ def _keypoint_names(path: Path, names: Any, shape: tuple[int, int] | None) -> li
     if not isinstance(first, list) or len(first) != count:
         raise DataError(f"{path}: kpt_names must be {count} names for each class, as kpt_shape says, got {names!r}.")
     return [str(name) for name in first]
+
+
+def _keypoint_swap(path: Path, order: Any, names: list[str]) -> list[list[int]]:
+    """Return the pairs that flip_idx tells, of each keypoint its place in a mirror image; without it by the names."""
+    if order is None or not names:
+        return swaps_by_name(names)
+    places = list(range(len(names)))
+    is_order = isinstance(order, list) and all(type(place) is int for place in order) and sorted(order) == places
+    if not is_order or [order[place] for place in order] != places:
+        raise DataError(
+            f"{path}: flip_idx must be for each of the {len(names)} keypoints the number of the one whose place it "
+            f"takes in a mirror image, such that two flips change nothing, got {order}."
+        )
+    return [[place, other] for place, other in enumerate(order) if place < other]

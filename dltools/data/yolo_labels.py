@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError
+from dltools.data.faults import BoxError, UnknownClassError
 
 SLACK = 0.01
 """How far beyond 0..1 a share may lie, as tools that write these files round and cut badly."""
@@ -45,7 +46,9 @@ def read_labels(path: Path, num_classes: int, kpt_shape: tuple[int, int] | None 
         place = f"{path}:{number}"
         label = numbers[0]
         if label != math.floor(label) or not 0 <= label < num_classes:
-            raise DataError(f"{place}: class {label:g} must be in 0..{num_classes - 1}, the {num_classes} names.")
+            raise UnknownClassError(
+                f"{place}: class {label:g} must be in 0..{num_classes - 1}, the {num_classes} names."
+            )
         labels.append(int(label))
         _check_length(place, len(numbers), kpt_shape)
         is_outline = kpt_shape is None and len(numbers) > 5
@@ -102,7 +105,7 @@ def _box(place: str, shares: list[float] | NDArray[np.float64]) -> list[float]:
     values = np.asarray(shares)
     wrong = values[(values < -SLACK) | (values > 1 + SLACK)]
     if wrong.size:
-        raise DataError(
+        raise BoxError(
             f"{place}: {wrong[0]:g} must be in 0..1; coordinates are shares of the image's width and height."
         )
     if values.ndim == 2:
@@ -111,7 +114,7 @@ def _box(place: str, shares: list[float] | NDArray[np.float64]) -> list[float]:
         x, y, width, height = values.tolist()
         left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
     if not (min(right, 1) > max(left, 0) and min(bottom, 1) > max(top, 0)):
-        raise DataError(f"{place}: the object covers nothing of the image; width and height must be above 0.")
+        raise BoxError(f"{place}: the object covers nothing of the image; width and height must be above 0.")
     return [left, top, right, bottom]
 
 

@@ -1,6 +1,6 @@
 """How samples become batches."""
 
 from dltools.loaders.dataloader import TorchLoader
-from dltools.loaders.tolerance import SKIPPED, OnError
+from dltools.loaders.tolerance import SKIPPED
 
-__all__ = ["SKIPPED", "OnError", "TorchLoader"]
+__all__ = ["SKIPPED", "TorchLoader"]

@@ -9,8 +9,8 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dltools.cfgutils import NonNegativeInt, PositiveInt, Probability, component
-from dltools.loaders.tolerance import CollateRest, OnError, Tolerant
+from dltools.cfgutils import NonNegativeInt, OnError, PositiveInt, Probability, component
+from dltools.loaders.tolerance import CollateRest, Tolerant
 
 
 @component("loader", "torch")

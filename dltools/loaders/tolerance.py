@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from torch.utils.data import Dataset
 
 from dltools.cfgutils import SampleError
-
-OnError = Enum("OnError", {"raise": "raise", "skip": "skip"}, type=str, module=__name__)
-"""What becomes of a sample that cannot be read: the run ends (raise), or its batch goes without it (skip)."""
 
 SKIPPED = "skipped"
 """Key of a batch: reasons by index of the samples that it goes without. A batch may have nothing else."""

@@ -21,7 +21,7 @@ class ClassLoss(Loss):
     """Base of losses over class scores: a subclass says what its elements cost, given what all terms share.
 
     Input and target by mode. multiclass: input (N, C, *spatial) with C > 1, target (N, *spatial) class ids of any
-    integer dtype, or (N, C, *spatial) class probabilities, with which nothing can be ignored. binary: input
+    integer dtype, or (N, C, *spatial) class probabilities, ignored where all channels are so. binary: input
     (N, 1, *spatial), (N, H, W) or (N,), target of the same places. multilabel: both (N, C, *spatial); or class ids
     (N, *spatial) as target, each for the one label that holds. Labels are 0, 1 or between, of any dtype.
 

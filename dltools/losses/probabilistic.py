@@ -59,7 +59,7 @@ class NLLLoss(ClassLoss):
         of_class = self.per_channel("class_weight", scores.channels)
         if isinstance(scores, SoftScores):
             truth = scores.truth if of_class is None else scores.truth * over_channels(of_class, scores.truth)
-            return Elements(-(truth * scores.logits).sum(1), scores.weight(of_class))
+            return Elements(-(truth * scores.masked_logits).sum(1), scores.weight(of_class))
         of_truth = raised(scores.logits.gather(1, scores.truth.unsqueeze(1)).squeeze(1))
         if scores.valid is not None:
             of_truth = torch.where(scores.valid, of_truth, 0)

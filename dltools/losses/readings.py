@@ -90,7 +90,7 @@ class SoftScores(Scores):
     @once
     def log_probability(self) -> Tensor:
         """Logarithm of the softmax, (N, C, *spatial)."""
-        return torch.log_softmax(self.logits, 1)
+        return torch.log_softmax(self.masked_logits, 1)
 
     @once
     def cross_entropy(self) -> Tensor:
@@ -99,8 +99,9 @@ class SoftScores(Scores):
 
     @once
     def probability(self) -> Tensor:
-        """Softmax."""
-        return self.log_probability.exp()
+        """Softmax, 0 at ignored places."""
+        probability = self.log_probability.exp()
+        return probability if self.counted is None else probability * self.counted
 
     @once
     def labels(self) -> Tensor:
@@ -110,11 +111,14 @@ class SoftScores(Scores):
     @once
     def sums(self) -> Sums:
         """Sums over the places, (N, C)."""
-        return _sums(self.probability, self.truth, None)
+        valid = None if self.counted is None else self.counted.expand_as(self.truth)
+        return _sums(self.probability, self.truth, valid)
 
     def weight(self, of_class: Tensor | None) -> Tensor | None:
-        """Return the expected class weight of each place."""
-        return None if of_class is None else torch.einsum("nc...,c->n...", self.truth, of_class.to(self.truth.dtype))
+        """Return the expected class weight of each valid place."""
+        if of_class is None:
+            return self.valid
+        return torch.einsum("nc...,c->n...", self.truth, of_class.to(self.truth.dtype))
 
 
 class LabelScores(Scores):

@@ -60,7 +60,7 @@ class Scores(ABC):
     Args:
         logits: (N, C, *spatial).
         truth: (N, *spatial) class ids, or (N, C, *spatial) values in 0..1.
-        valid: boolean in the shape of the truth, None where everything counts.
+        valid: boolean, (N, *spatial) for classes and (N, C, *spatial) for labels; None where everything counts.
         squares: a loss needs sums of squares.
         distance_maps: signed distances (N, C, *spatial) to the border of each class, if the data pipeline made them.
     """

@@ -20,7 +20,7 @@ class Pair(NamedTuple):
     target: Tensor
     """(N, *spatial) int64 class ids, or (N, C, *spatial) values in 0..1 in fp32 at least; 0 at ignored places."""
     valid: Tensor | None
-    """Boolean in the shape of the target; None where everything counts."""
+    """Boolean, (N, *spatial) for classes and (N, C, *spatial) for labels; None where everything counts."""
 
 
 def id_pair(logits: Tensor, target: Tensor, ignore_index: int | None) -> Pair:
@@ -73,18 +73,22 @@ def label_pair(logits: Tensor, target: Tensor, mode: Mode, ignore_index: int | N
 def soft_pair(logits: Tensor, target: Tensor, ignore_index: int | None) -> Pair:
     """Pair multiclass logits with class probabilities of the same shape (N, C, *spatial), as mixup makes them.
 
+    A place is ignored where all of its channels are `ignore_index`. The logits are left as they are there.
+
     Raises:
-        ValueError: shapes do not fit, or something is to be ignored.
-        DataError: a probability is not in 0..1.
+        ValueError: shapes do not fit.
+        DataError: a probability is neither in 0..1 nor at an ignored place.
     """
     check_floating(logits)
     if logits.dim() < 2 or logits.shape[1] < 2 or target.shape != logits.shape:
         raise misfit("class probabilities have the shape of the input, (N, C, *spatial) with C > 1", logits, target)
+    logits, valid = raised(logits), None
+    values = target.to(logits.dtype)
     if ignore_index is not None:
-        raise ValueError(f"ignore_index {ignore_index} needs class ids, got a target of {target.dtype}")
-    values = raised(target)
-    _check_range(values, 1, "class probabilities must be in 0..1")
-    return Pair(raised(logits), values.to(raised(logits).dtype), None)
+        valid = (values != ignore_index).any(1)
+        values = torch.where(valid.unsqueeze(1), values, 0)
+    _check_range(values, 1, f"class probabilities must be in 0..1 (ignore_index {ignore_index})")
+    return Pair(logits, values, valid)
 
 
 def of_probabilities(pair: Pair, mode: Mode) -> Pair:

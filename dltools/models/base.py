@@ -28,6 +28,17 @@ class Model(ConfigModule):
             raise FieldError(field, "must be given where no data set tells it, such as 10; got None")
         return int(value)
 
+    def bias_or(self, value: float) -> list[float]:
+        """Return the field `bias`, or a value for each class where it is None.
+
+        Raises:
+            FieldError: it has another number of values than there are classes.
+        """
+        classes, bias = self.given("num_classes"), getattr(self, "bias", None)
+        if bias is not None and len(bias) != classes:
+            raise FieldError("bias", f"must have {classes} values, one for each class, got {len(bias)}")
+        return [value] * classes if bias is None else list(bias)
+
     def init_weights(self) -> None:
         """Draw the weights of convolutions as He et al. 2015, arXiv:1502.01852; a `Starting` layer sets its own."""
         for module in self.modules():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from itertools import pairwise
 
@@ -44,13 +45,13 @@ class Answer(Starting):
         in_channels: channels of the features.
         outputs: channels of the answer.
         kernel: side of the convolution.
-        bias: the answer at the start.
+        bias: the answer at the start: one number, or several for equally many channels each.
     """
 
-    def __init__(self, in_channels: int, outputs: int, kernel: int = 1, bias: float = 0.0) -> None:
+    def __init__(self, in_channels: int, outputs: int, kernel: int = 1, bias: float | Sequence[float] = 0.0) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, outputs, kernel, padding=kernel // 2)
-        self.bias = bias
+        self.bias = [bias] if isinstance(bias, float) else list(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, outputs, H, W)."""
@@ -60,7 +61,8 @@ class Answer(Starting):
         """Start with small weights and the bias."""
         assert self.conv.bias is not None
         nn.init.normal_(self.conv.weight, std=0.01)
-        nn.init.constant_(self.conv.bias, self.bias)
+        with torch.no_grad():
+            self.conv.bias.copy_(torch.tensor(self.bias).repeat_interleave(len(self.conv.bias) // len(self.bias)))
 
 
 class ResidualBlock(Starting):

@@ -43,6 +43,8 @@ class FCOS(Model):
     """Convolutions of each head before its answer."""
     bins: NonNegativeInt = 0
     """Tell each side as a distribution over 0..bins strides, the furthest that it can be; 0 tells it directly."""
+    bias: list[float] | None = None
+    """Logits of the classes at the start, such as ${stats:prior_bias}; None is that of a probability of 0.01."""
     norm: Norm = Norm.batch
     """Normalisation of the backbone; the heads, which all levels share, are normalised over groups."""
 
@@ -57,8 +59,8 @@ class FCOS(Model):
         self.lateral = nn.ModuleList(
             ConvNormAct(width, self.head_width, self.norm, kernel=1) for width in widths[-self.levels :]
         )
-        self.classes = _head(self.head_width, self.head_depth, self.given("num_classes"), bias=_rare(0.01))
-        self.sides = _head(self.head_width, self.head_depth, 4 * (self.bins + 1), bias=1.0)
+        self.classes = _head(self.head_width, self.head_depth, self.given("num_classes"), self.bias_or(_rare(0.01)))
+        self.sides = _head(self.head_width, self.head_depth, 4 * (self.bins + 1), [1.0])
         self.init_weights()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -82,7 +84,7 @@ def _boxes(points: Tensor, sides: Tensor) -> dict[str, Tensor]:
     return {"boxes": boxes, "points": points}
 
 
-def _head(width: int, depth: int, outputs: int, bias: float) -> nn.Sequential:
+def _head(width: int, depth: int, outputs: int, bias: list[float]) -> nn.Sequential:
     """Return convolutions and an answer for each cell, which is the bias at first."""
     tower = [ConvNormAct(width, width, Norm.group) for _ in range(depth)]
     return nn.Sequential(*tower, Answer(width, outputs, kernel=3, bias=bias))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+import torch
 from torch import Tensor, nn
 
 from dltools.cfgutils import FieldError, PositiveInt, Probability, component
@@ -28,6 +29,8 @@ class ResNet(Model):
     """Step of the first convolution: 1 for the tiniest images, 2 for a quarter of the cost."""
     dropout: Probability = 0.0
     """Share of the pooled features that is dropped in training."""
+    bias: list[float] | None = None
+    """Logits of the classes at the start, such as ${stats:prior_bias}; None is as torch's linear layers start."""
     norm: Norm = Norm.batch
     """Normalisation over the batch, or over groups of channels."""
 
@@ -36,10 +39,12 @@ class ResNet(Model):
         widths = [self.width * 2**stage for stage in range(len(self.blocks))]
         self.encoder = Encoder(self.given("in_channels"), widths, self.blocks, self.norm, self.stem_stride)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Dropout(self.dropout), nn.Linear(widths[-1], self.given("num_classes"))
-        )
+        answer = nn.Linear(widths[-1], self.given("num_classes"))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(self.dropout), answer)
         self.init_weights()
+        if self.bias is not None:
+            nn.init.normal_(answer.weight, std=0.01)
+            answer.bias.data = torch.tensor(self.bias_or(0.0))
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to logits (B, num_classes)."""

@@ -29,6 +29,8 @@ class UNet(Model):
     """Residual blocks of each stage of the encoder."""
     stem_stride: PositiveInt = 4
     """Step of the first convolution: 1 for the finest masks, 4 for a sixteenth of the cost."""
+    bias: list[float] | None = None
+    """Logits of the classes at the start, such as ${stats:prior_bias}; None is 0."""
     norm: Norm = Norm.batch
     """Normalisation over the batch, or over groups of channels."""
 
@@ -40,7 +42,7 @@ class UNet(Model):
         cell = self.stem_stride**2
         self.head = nn.Sequential(
             ConvNormAct(self.width, 2 * self.width, self.norm),
-            Answer(2 * self.width, self.given("num_classes") * cell),
+            Answer(2 * self.width, self.given("num_classes") * cell, bias=self.bias_or(0.0)),
             nn.PixelShuffle(self.stem_stride),
         )
         self.init_weights()

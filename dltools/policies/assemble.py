@@ -16,6 +16,7 @@ from dltools.policies.base import Policy
 from dltools.policies.folder import RunFolder
 from dltools.policies.job import Job
 from dltools.policies.randomness import seed_everything
+from dltools.policies.statistics import statistics_of
 from dltools.writers import Hub
 
 
@@ -53,6 +54,7 @@ def assemble(
         data=data,
         augs=augs,
         sampler=sampler,
+        classes_of=statistics_of(config).classes_of,
         loader=loader,
         model=model,
         loss=loss,

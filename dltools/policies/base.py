@@ -18,16 +18,18 @@ from functools import partial
 from itertools import islice
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
 from dltools.augs.collate import collate
 from dltools.cfgutils import ConfigError, DataError, PositiveInt, TrainingError, noting
 from dltools.cfgutils.timeunit import TimeUnit
 from dltools.data.base import Provider
+from dltools.data.composed import Chosen
 from dltools.data.samplers import InOrder, KeySampler
-from dltools.data.samplers.classes import classes_of
+from dltools.distutils import rank, world_size
 from dltools.handlers.checkpoint import load_checkpoint, save_checkpoint
 from dltools.loaders import SKIPPED
 from dltools.losses import Balance, Measure
@@ -178,7 +180,7 @@ class Policy(ABC):
         """Train for one epoch; return the record of its last interval, which the validation joins."""
         job, started = self.job, time.perf_counter()
         job.model.train()
-        loader.sampler.epoch = epoch  # type: ignore[attr-defined]
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         steps = self.steps[0]
         log_every = max(1, TimeUnit.parse(self.log_every, "log_every").steps(*self.steps))
         meter, samples = Meter(), 0
@@ -266,13 +268,14 @@ class Policy(ABC):
         job = self.job
         split = self.prepare(job.data.split("train" if self.overfit and stage == "val" else stage))
         if self.overfit and stage != "test" and self.limit_train is not None:
-            split = Subset(split, range(min(len(split), self.limit_train * job.loader.batch_size)))
+            split = Chosen(split, np.arange(min(len(split), self.limit_train * job.loader.batch_size)))
         if len(split) == 0:
             raise DataError(f"The {stage} split of the data is empty.")
         train = stage == "train"
-        plan = job.sampler.plan(split, partial(classes_of, split, self.target)) if train else InOrder(len(split))
+        plan = job.sampler.plan(split, partial(job.classes_of, split, self.target)) if train else InOrder(len(split))
         dataset = job.augs.dataset(split, "train" if train and not self.overfit else "eval", job.data_seed)
-        return job.loader.loader(self.complete(dataset), collate, KeySampler(plan, job.data_seed), train)
+        sampler = KeySampler(plan, job.data_seed, rank=rank(), world_size=world_size(), even=train)
+        return job.loader.loader(self.complete(dataset), collate, sampler, train)
 
     def _batches(self, loader: DataLoader[Any], limit: int | None, stage: str) -> Iterator[Batch]:
         """Yield batches on the device, without the samples that cannot be read."""

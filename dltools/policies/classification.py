@@ -24,7 +24,7 @@ class ClassificationPolicy(Policy):
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count and name the labels."""
         names = self.names(data)
-        return {"in_channels": data.in_channels, "num_classes": len(names), "class_names": names}
+        return {"in_channels": data.in_channels, "learns": "label", "num_classes": len(names), "class_names": names}
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""
@@ -35,7 +35,7 @@ class ClassificationPolicy(Policy):
         expect_tensor(output, (len(batch["image"]), self.job.data.num_classes), "logits (batch, classes)")
 
     def losses(self, output: Tensor, batch: Batch) -> Pairs:
-        """Compare the logits with the labels."""
+        """Compare the logits with the labels: (B,) class ids, or (B, num_classes) shares where they were mixed."""
         return {"classes": (output, batch["label"])}
 
     def measures(self, output: Tensor, batch: Batch) -> Pairs:

@@ -43,7 +43,8 @@ class DetectionPolicy(Policy):
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count the labels, and let class losses work on independent, mostly empty points (Lin et al. 2017)."""
         counts = {"in_channels": data.in_channels, "num_classes": data.num_classes, "class_names": data.class_names}
-        return counts | {"mode": "multilabel", "normalizer": "positives", "alpha": 0.25}
+        counts["keypoint_swap"] = [list(pair) for pair in data.keypoint_swap]
+        return counts | {"learns": "boxes", "mode": "multilabel", "normalizer": "positives", "alpha": 0.25}
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
+from dltools.cfgutils import ConfigError
 from dltools.data.base import Sample
 from dltools.losses.segmentation.utils import signed_distances
 
@@ -28,7 +29,16 @@ class WithDistanceMaps(Dataset[Sample]):
         return len(self.samples)  # type: ignore[arg-type]
 
     def __getitem__(self, key: Any) -> Sample:
-        """Return a sample with its maps."""
+        """Return a sample with its maps.
+
+        Raises:
+            ConfigError: its mask is mixed.
+        """
         sample = self.samples[key]
+        if sample["mask"].dim() != 2:
+            raise ConfigError(
+                "data.distance_maps=true takes masks of class ids, and mixup makes shares of classes: leave out one of "
+                "the two, or take cutmix."
+            )
         maps = signed_distances(sample["mask"].numpy(), self.classes)
         return {**sample, "distance_maps": torch.from_numpy(maps).half()}

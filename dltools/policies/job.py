@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from dltools.augs.pipeline import Augmentations
-from dltools.data.base import Provider
+from dltools.data.base import Provider, Split
 from dltools.data.samplers import SamplingRule, Shuffle
+from dltools.data.samplers.classes import classes_of
 from dltools.handlers import Chain
 from dltools.loaders import TorchLoader
 from dltools.losses import LossSum
@@ -27,7 +31,8 @@ from dltools.writers import Hub
 class Job:
     """The parts of one run, built and on their device.
 
-    `optimizer` holds the parameters of `model` and of `loss`; `config` is the resolved config, kept with the run.
+    `optimizer` holds the parameters of `model` and of `loss`; `classes_of` tells samplers the classes of each sample;
+    `config` is the resolved config, kept with the run.
     """
 
     folder: RunFolder
@@ -44,6 +49,7 @@ class Job:
     chain: Chain
     hub: Hub
     sampler: SamplingRule = field(default_factory=Shuffle)
+    classes_of: Callable[[Split, str], list[NDArray[np.int64]]] = classes_of
     visualizers: dict[str, Visualizer] = field(default_factory=dict)
     name: str = "run"
     data_seed: int = 0

@@ -20,7 +20,8 @@ from dltools.policies.checks import expect_tensor
 class KeypointsPolicy(Policy):
     """Points of one object at a time: crops (B, C, H, W) to heat maps (B, K, h, w), one for each point.
 
-    Each annotated object of an image is a sample: the square around its box, with some context.
+    Each object of an image is a sample: the square around its box, with some context. Crowds, and objects without a
+    visible point, are left out.
 
     Losses of kind `values` compare the heat maps, those of kind `points` and `distributions` what a soft-argmax reads
     from them. Losses of points alone learn slowly and leave the maps wide, and points are then predicted by the mean of
@@ -48,7 +49,8 @@ class KeypointsPolicy(Policy):
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count and name the points of an object."""
         points = {"num_keypoints": data.num_keypoints, "keypoint_names": list(data.keypoint_names) or None}
-        return {"in_channels": data.in_channels, **points}
+        swap = [list(pair) for pair in data.keypoint_swap]
+        return {"in_channels": data.in_channels, "learns": "keypoints", "keypoint_swap": swap, **points}
 
     def names(self, data: Provider) -> list[str]:
         """Return the names that pictures show."""

@@ -18,8 +18,10 @@ from dltools.cfgutils.build import check_targets
 from dltools.cfgutils.consume import drop_unchosen
 from dltools.cfgutils.explain import explain
 from dltools.cfgutils.imports import add_imports
+from dltools.cfgutils.resolvers import resolved
 from dltools.policies.assemble import assemble
 from dltools.policies.folder import RunFolder
+from dltools.policies.statistics import count_for_configs
 
 logger = logging.getLogger("dltools")
 
@@ -30,16 +32,17 @@ def launch(config: DictConfig) -> float | tuple[float, ...]:
     An error leaves `traceback.txt` and a summary that says `failed` in the run folder, and is raised again.
     """
     hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
+    overrides: list[str] = OmegaConf.to_container(hydra.overrides.task, resolve=False)  # type: ignore[assignment]
     folder = RunFolder(Path(hydra.runtime.output_dir))
     add_imports(config.imports)
     drop_unchosen(config, overrides)
-    resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    check_targets(resolved)
-    folder.claim(resolved, overrides, config.resume)
+    count_for_configs()
+    values = resolved(config)
+    check_targets(values)
+    folder.claim(values, overrides, config.resume)
     _let_sigterm_interrupt()
     try:
-        policy, job = assemble(config, folder, overrides, resolved)
+        policy, job = assemble(config, folder, overrides, values)
         objective = policy.run(job)
     except Exception as error:
         _record_failure(folder, error, shown_later=hydra.mode is RunMode.RUN)

@@ -28,7 +28,7 @@ class SegmentationPolicy(Policy):
     def facts(self, data: Provider) -> dict[str, Any]:
         """Count the ids of a mask, the background's included; pixels of 255 are ignored."""
         classes = {"num_classes": data.num_mask_classes, "class_names": data.mask_names}
-        return {"in_channels": data.in_channels, "ignore_index": IGNORED, **classes}
+        return {"in_channels": data.in_channels, "learns": "mask", "ignore_index": IGNORED, **classes}
 
     def complete(self, samples: Dataset[Any]) -> Dataset[Any]:
         """Add the distance maps of the masks if the data is to have them."""
@@ -48,12 +48,15 @@ class SegmentationPolicy(Policy):
 
     def check(self, output: Tensor, batch: Batch) -> None:
         """Check the shape of the logits."""
-        batch_size, height, width = batch["mask"].shape
-        expected = (batch_size, self.job.data.num_mask_classes, height, width)
+        height, width = batch["mask"].shape[-2:]
+        expected = (len(batch["image"]), self.job.data.num_mask_classes, height, width)
         expect_tensor(output, expected, "logits (batch, classes, height, width)")
 
     def losses(self, output: Tensor, batch: Batch) -> Pairs:
-        """Compare the logits with the masks, and with their distance maps where there are any."""
+        """Compare the logits with the masks, and with their distance maps where there are any.
+
+        Masks are (B, H, W) class ids, or (B, num_classes, H, W) shares of classes where they were mixed.
+        """
         maps = [batch["distance_maps"]] if "distance_maps" in batch else []
         return {"classes": (output, batch["mask"], *maps)}
 

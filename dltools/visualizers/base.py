@@ -15,8 +15,8 @@ from dltools.cfgutils.timeunit import TimeUnit
 Marks = dict[str, Any]
 """What is known or thought of an image, in its pixels; any of
 
-label: class id; with `score` from 0 to 1 where it is a guess.
-mask: (H, W) class ids; 0 is the background, 255 is ignored.
+label: class id, or shares (classes,) of several; with `score` from 0 to 1 where it is a guess.
+mask: (H, W) class ids, or shares (classes, H, W) of several; 0 is the background, 255 is ignored.
 boxes: (N, 4) xyxy; with `labels` (N,) class ids, and `scores` (N,) from 0 to 1 where they are guesses.
 keypoints: (N, K, 3) x, y, visibility, or (N, K, 2); of one object also without N.
 """
@@ -26,8 +26,8 @@ keypoints: (N, K, 3) x, y, visibility, or (N, K, 2); of one object also without 
 class Picture:
     """An image with what is true and what the model says."""
 
-    image: NDArray[np.uint8]
-    """(H, W, 3) or (H, W, 1) uint8, RGB or grey."""
+    image: NDArray[Any]
+    """(H, W, 3) RGB, or (H, W, C): of four channels the first three are shown, else the first; uint8 or uint16."""
     truth: Marks = field(default_factory=dict)
     """What is true; arrays of numpy."""
     prediction: Marks = field(default_factory=dict)

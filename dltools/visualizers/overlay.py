@@ -24,8 +24,15 @@ HALO = (20, 20, 20)
 
 
 def enlarge(image: NDArray[Any], scale: float) -> Image:
-    """Return an image as RGB and scaled: pixels stay sharp where it grows twofold or more."""
-    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    """Return an image as RGB of 8 bits and scaled: pixels stay sharp where it grows twofold or more.
+
+    Args:
+        image: (H, W, 3) or (H, W, 4), whose fourth channel is left out, or else the first is shown; uint8 or uint16.
+        scale: factor on its sides.
+    """
+    rgb = image[..., :3] if image.shape[2] in (3, 4) else np.repeat(image[..., :1], 3, axis=2)
+    if rgb.dtype == np.uint16:
+        rgb = (rgb >> 8).astype(np.uint8)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR if scale < 2 else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(rgb, _size(image, scale), interpolation=method), np.uint8)
 
@@ -48,21 +55,25 @@ def draw_mask(image: Image, mask: NDArray[Any]) -> Image:
 
     Args:
         image: (H, W, 3).
-        mask: (h, w) class ids, stretched to the image.
+        mask: (h, w) class ids, or shares (classes, h, w), which are drawn as faint as they are; stretched to the image.
     """
-    ids = cv2.resize(mask.astype(np.uint8), (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
-    blended = image.copy()
-    rows, columns = np.indices(ids.shape)
-    hatched = (ids == IGNORED) & ((rows + columns) % 8 < 3)
-    blended[hatched] = FAINT
-    for index in np.unique(ids):
-        if index in (BACKGROUND, IGNORED):
-            continue
-        inside = (ids == index).astype(np.uint8)
-        colour = colour_of(int(index))
-        blended[inside == 1] = np.uint8(0.5 * blended[inside == 1] + 0.5 * np.array(colour))
-        blended[inside > cv2.erode(inside, OUTLINE)] = colour
-    return blended
+    size = image.shape[1], image.shape[0]
+    ignored = (mask if mask.ndim == 2 else mask[0]) == IGNORED
+    blended = image.astype(np.float32)
+    rows, columns = np.indices(image.shape[:2])
+    blended[(_stretched(ignored, size) > 0) & ((rows + columns) % 8 < 3)] = FAINT
+    for index in classes_of(mask):
+        share = _stretched(mask == index if mask.ndim == 2 else np.where(ignored, 0, mask[index]), size)
+        inside = (share > 0).astype(np.uint8)
+        opacity = share * np.where(inside > cv2.erode(inside, OUTLINE), 1.0, 0.5)
+        blended += opacity[..., None] * (np.array(colour_of(index)) - blended)
+    return blended.astype(np.uint8)
+
+
+def classes_of(mask: NDArray[Any]) -> list[int]:
+    """Return the class ids that occur in a mask (H, W) or (classes, H, W), without background and ignored pixels."""
+    found = np.unique(mask) if mask.ndim == 2 else np.flatnonzero((mask * (mask <= 1)).any((1, 2)))
+    return [int(index) for index in found if index not in (BACKGROUND, IGNORED)]
 
 
 def draw_boxes(image: Image, boxes: NDArray[np.float64], marks: Marks, names: list[str]) -> Image:
@@ -124,6 +135,17 @@ def name_of(index: int, names: list[str]) -> str:
     return names[index] if 0 <= index < len(names) else str(index)
 
 
+def label_of(label: Any, names: list[str]) -> str:
+    """Return the name of a label; of shares (classes,) the three largest with their names, if of 1 % or more."""
+    shares = np.asarray(label)
+    if shares.ndim == 0:
+        return name_of(int(shares), names)
+    largest = [int(index) for index in np.argsort(-shares, kind="stable")[:3] if shares[index] >= 0.005]
+    if len(largest) == 1:
+        return name_of(largest[0], names)
+    return " + ".join(f"{shares[index]:.0%} {name_of(index, names)}" for index in largest)
+
+
 def write(image: Image, text: str, x: int, baseline: int, colour: Colour) -> int:
     """Write a line of text into the image and return where it ends."""
     cv2.putText(image, text, (x, baseline), FONT, FONT_SCALE, colour, 1, cv2.LINE_AA)
@@ -142,6 +164,11 @@ def _draw_tag(image: Image, text: str, left: int, top: int, colour: Colour) -> N
     top = top - height if top >= height else max(top, 0)
     cv2.rectangle(image, (left, top), (left + width, top + height - 1), colour, -1)
     write(image, text, left + 3, top + 11, ink_on(colour))
+
+
+def _stretched(values: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return values (h, w) at each pixel of a width and height."""
+    return np.asarray(cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_NEAREST), np.float32)
 
 
 def _size(image: NDArray[Any], scale: float) -> tuple[int, int]:

@@ -16,9 +16,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from dltools.augs.pipeline import Augmentations
+from dltools.cfgutils import FieldError
 from dltools.cfgutils.build import build
 from dltools.cfgutils.component import ensure_stored
 from dltools.cfgutils.index import index
+from dltools.cfgutils.search_path import compose
 
 TARGETS = {
     name: entry.target.removeprefix("albumentations.")
@@ -27,11 +29,8 @@ TARGETS = {
 }
 LEFT_OUT = {
     "leave uint8": {"Normalize", "ToFloat", "FromFloat", "ToTensorV2"},
-    "need other images or metadata": {
-        "FDA",
-        "HistogramMatching",
-        "PixelDistributionAdaptation",
-        "Mosaic",
+    "are ours here, for they need other images": {"FDA", "HistogramMatching", "PixelDistributionAdaptation", "Mosaic"},
+    "need metadata": {
         "OverlayElements",
         "TextImage",
         "RandomCropNearBBox",
@@ -80,6 +79,33 @@ RESIZING = {"crop_and_pad", "random_resized_crop", "random_sized_crop", "random_
 """Albumentations scales keypoints about the centre of the first pixel and images about its corner."""
 TEARING = {"random_grid_shuffle", "thin_plate_spline"}
 """These cut or fold the image, so that a disc may have no single place."""
+
+
+COMPOSITIONS_LEFT_OUT = {
+    "are what a pipeline is": {"Compose", "ReplayCompose"},
+    "are one_of with two members": {"OneOrOther"},
+    "change channels of an image of more channels alone, which 2.0.8 does in place": {"SelectiveChannelTransform"},
+    "are base classes": {"BaseCompose"},
+}
+OVERRIDES = [
+    ("affine", "rotate=[-10,10]", {"rotate": (-10, 10)}),
+    ("affine", "rotate=10", {"rotate": (10, 10)}),
+    ("affine", "rotate=[-1.5,3]", {"rotate": (-1.5, 3)}),
+    ("affine", "translate_percent=null", {"translate_percent": None}),
+    ("affine", "rotate_method=ellipse", {"rotate_method": "ellipse"}),
+    ("affine", "border_mode=4", {"border_mode": 4}),
+    ("coarse_dropout", "fill=random", {"fill": "random"}),
+    ("coarse_dropout", "fill=[1,2,3]", {"fill": (1, 2, 3)}),
+    ("coarse_dropout", "num_holes_range=[3,5]", {"num_holes_range": (3, 5)}),
+    ("color_jitter", "hue=0.1", {"hue": (-0.1, 0.1)}),
+    ("crop_and_pad", "percent=[-0.2,0.0]", {"percent": (-0.2, 0.0)}),
+    ("image_compression", "compression_type=webp", {"compression_type": "webp"}),
+    ("longest_max_size", "max_size=[32,64]", {"max_size": [32, 64]}),
+    ("pad_if_needed", "min_height=null pad_height_divisor=32", {"min_height": None, "pad_height_divisor": 32}),
+    ("random_resized_crop", "size=[32,48]", {"size": (32, 48)}),
+    ("safe_rotate", "p=1", {"p": 1.0}),
+]
+"""Words below `augs.train.<name>`, and what of the transform they set."""
 
 
 def config_of(name: str) -> Any:
@@ -141,6 +167,56 @@ def test_every_class_of_albumentations_is_in_the_table_or_left_out_for_a_reason(
     left_out = set().union(*LEFT_OUT.values())
     assert set(TARGETS.values()) | left_out == classes
     assert not set(TARGETS.values()) & left_out
+
+
+def test_every_composition_of_albumentations_is_ours_or_left_out_for_a_reason() -> None:
+    classes = {name for name, value in vars(A).items() if inspect.isclass(value) and issubclass(value, A.BaseCompose)}
+    ours = {entry.target.rpartition(".")[2] for name in index().names("transform") if (entry := entry_of(name))}
+    left_out = set().union(*COMPOSITIONS_LEFT_OUT.values())
+    assert classes - left_out <= ours
+    assert not ours & left_out
+
+
+def entry_of(name: str) -> Any:
+    """Return the entry of a composition of ours, or None."""
+    entry = index().find("transform", name)
+    return entry if entry and entry.module == "dltools.augs.compositions" else None
+
+
+def test_every_transform_can_be_named_in_one_sum_and_every_parameter_set_by_a_word() -> None:
+    chosen = [f"augs.train.{name}.p=0.25" for name in TARGETS]
+    for name in TARGETS:
+        defaults = OmegaConf.to_container(config_of(name))
+        values = {key: value for key, value in defaults.items() if key not in ("_target_", "p")}
+        chosen += [f"augs.train.{name}.{key}={word_of(value)}" for key, value in values.items()]
+    config = compose([f"+transform@augs.train={'+'.join(TARGETS)}", "augs=none", *chosen])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        train = build(config.augs, "augs").train
+    assert {name: transform.p for name, transform in train.items()} == dict.fromkeys(TARGETS, 0.25)
+
+
+def word_of(value: Any) -> str:
+    """Return a value as one writes it on the command line."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{word_of(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(word_of, value)) + "]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize(("name", "words", "expected"), OVERRIDES)
+def test_ranges_choices_and_nothing_can_be_set_by_words(name: str, words: str, expected: dict[str, Any]) -> None:
+    values = [f"augs.train.{name}.{word}" for word in words.split()]
+    config = compose(["augs=none", f"+transform@augs.train.{name}={name}", *values])
+    transform = build(config.augs, "augs").train[name]
+    assert {key: getattr(transform, key) for key in expected} == expected
+
+
+def test_a_single_transform_needs_a_name() -> None:
+    config = compose(["augs=none", "+transform@augs.train=blur"])
+    with pytest.raises(FieldError, match=r"augs.train must be transforms by name, got a Blur; .* under a name"):
+        build(config.augs, "augs")
 
 
 def test_names_are_the_class_names_in_snake_case() -> None:

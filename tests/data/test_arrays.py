@@ -117,6 +117,20 @@ def test_masks_are_ids_and_may_be_alone(tmp_path):
         Arrays(**fields)
 
 
+def test_arrays_of_16_bits_may_stay_as_they_are(tmp_path):
+    wide = CROPS.astype(np.uint16) * 250 + 3
+    clear = np.concatenate([wide, wide[..., :1]], axis=-1)
+    np.savez(tmp_path / "a.npz", wide=wide, narrow=CROPS, clear=clear, y=LABELS)
+    fields = {"root": str(tmp_path), "labels": "a.npz:y", "val_fraction": 0, "test_fraction": 0}
+    for name, expected in (("wide", wide), ("narrow", CROPS * np.uint16(257)), ("clear", clear)):
+        data = Arrays(**fields, images=f"a.npz:{name}", bits=16)
+        image = data.split("train")[7]["image"]
+        assert image.dtype == np.uint16 and np.array_equal(image, expected[7]) and data.in_channels == len(image[0, 0])
+    assert np.array_equal(Arrays(**fields, images="a.npz:wide").split("train")[7]["image"], wide[7] >> 8)
+    with pytest.raises(FieldError, match="bits must be 8 or 16, got 10"):
+        Arrays(**fields, images="a.npz:wide", bits=10)
+
+
 def test_fingerprint_follows_files_and_fields_and_not_the_place(tmp_path):
     (tmp_path / "old").mkdir()
     folders(tmp_path / "old")

@@ -76,7 +76,7 @@ def changed(section, place, **values):
 def test_objects_come_with_their_images_in_the_order_of_the_file(tmp_path):
     data = write(tmp_path)
     assert (data.class_names, data.num_classes, data.in_channels) == (["person", "cat"], 2, 3)
-    assert data.keypoint_names == ["nose", "left_eye", "right_eye"]
+    assert data.keypoint_names == ["nose", "left_eye", "right_eye"] and data.keypoint_swap == [[1, 2]]
     first, second, empty = data.split("train")
     assert np.array_equal(first["image"], np.roll(PHOTO, 1, axis=0)) and np.array_equal(second["image"], PHOTO)
     assert first["boxes"].tolist() == [[1.5, 2.25, 31.5, 42.75]] and first["area"].tolist() == [700.5]
@@ -307,10 +307,12 @@ def test_images_that_are_not_as_the_file_says_are_told(tmp_path):
         split[3]
 
 
-def test_no_image_is_read_from_elsewhere_unless_allowed(tmp_path):
-    write(tmp_path, changed("images", 0, file_name="../val/b.png"))
+@pytest.mark.parametrize("name", ["../val/b.png", "{root}/val/b.png", "link.png"])
+def test_no_image_is_read_from_elsewhere_unless_allowed(tmp_path, name):
+    write(tmp_path, changed("images", 0, file_name=name.format(root=tmp_path)))
     write(tmp_path, split="val")
-    with pytest.raises(DataError, match=r"train\.json: image 900: '\.\./val/b\.png' leads out of the data"):
+    (tmp_path / "train/link.png").symlink_to(tmp_path / "val/b.png")
+    with pytest.raises(DataError, match=r"train\.json: image 900: '.*' leads out of the data .* data\.outside=true"):
         Coco(root=str(tmp_path), **FIELDS).split("train")[0]
     assert Coco(root=str(tmp_path), outside=True, **FIELDS).split("train")[0]["image"].any()
 
@@ -327,3 +329,27 @@ def test_more_classes_than_a_mask_has_room_for_are_refused(tmp_path):
     assert write(tmp_path, content).split("train")
     with pytest.raises(DataError, match="255 categories; masks have room for 254"):
         Coco(root=str(tmp_path), masks=True, **FIELDS).split("train")
+
+
+def test_a_file_without_annotations_is_background_of_the_classes_in_training(tmp_path, caplog):
+    data = write(tmp_path)
+    write(tmp_path, {"images": CONTENT["images"]}, "val")
+    split = data.split("val")
+    assert len(split) == 3 and "val.json has no annotations; its images count as images without" in caplog.text
+    assert split[0]["image"].any() and split[0]["boxes"].shape == (0, 4) and split[0]["keypoints"].shape == (0, 3, 3)
+    assert not Coco(root=str(tmp_path), masks=True, **FIELDS).split("val")[0]["mask"].any()
+    write(tmp_path, {"images": CONTENT["images"]})
+    with pytest.raises(DataError, match=r"train\.json: categories must not be empty; those of the training file are"):
+        Coco(root=str(tmp_path), **FIELDS).split("val")
+
+
+def test_objects_are_known_without_reading_the_images(tmp_path):
+    split = write(tmp_path).split("train")
+    samples = list(split)
+    for path in (tmp_path / "train").iterdir():
+        path.unlink()
+    for key in ("labels", "boxes", "area", "iscrowd", "keypoints"):
+        for known, sample in zip(split.column(key), samples, strict=True):
+            assert np.array_equal(known, sample[key]) and known.dtype == sample[key].dtype
+    assert split.column("mask") is split.column("label") is None
+    assert [split.posed(index).tolist() for index in range(3)] == [[True], [False] * 3, []]

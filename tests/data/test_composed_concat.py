@@ -60,6 +60,12 @@ def joined():
     return Concat(sources={"a": Drawn(["cat", "dog"]), "b": Drawn(["owl", "cat"], count=4)})
 
 
+def test_what_all_sources_say_of_images_and_keypoints_is_said_of_them_together():
+    facts = {"keypoint_names": ["l", "r"], "keypoint_swap": [[0, 1]], "bits": 16}
+    data = Concat(sources={"a": Drawn(["x"], **facts), "b": Drawn(["y"], **facts)})
+    assert data.bits == 16 and [list(pair) for pair in data.keypoint_swap] == [[0, 1]]
+
+
 def test_classes_of_one_name_are_one_class():
     data = joined()
     assert data.class_names == ["cat", "dog", "owl"]
@@ -131,6 +137,11 @@ def test_splits_can_be_pickled_and_read_in_threads():
             r"sources.a must be a data set, chosen by a word such as \+data@data.sources.a=digits, got 'digits'",
         ),
         ({"a": Drawn(["x"]), "b": Drawn(["x"], in_channels=3)}, "must agree in in_channels, got 1 of a, 3 of b"),
+        ({"a": Drawn(["x"]), "b": Drawn(["x"], bits=16)}, "must agree in bits, got 8 of a, 16 of b"),
+        (
+            {"a": Drawn(["x"]), "b": Drawn(["x"], keypoint_swap=[[0, 1]])},
+            r"must agree in keypoint_swap, got \(\) of a, \(\(0, 1\),\) of b",
+        ),
         (
             {"a": Drawn(["x"]), "b": Drawn(["x"], keypoint_names=["tip"])},
             r"must agree in keypoint_names, got \(\) of a, \('tip',\) of b",

@@ -22,7 +22,9 @@ class People(Provider):
 
     in_channels = 1
     distance_maps = True
-    keypoint_names = ("tip",)
+    bits = 16
+    keypoint_names = ("tip", "left", "right")
+    keypoint_swap = ([1, 2],)
     mask_names = ("paper", "ink")
     fingerprint = "people"
 
@@ -141,7 +143,7 @@ def test_test_is_that_of_the_source_or_the_fold(caplog):
 def test_facts_are_those_of_the_source():
     source = People()
     data = Folds(source=source)
-    for name in ("class_names", "in_channels", "keypoint_names", "distance_maps"):
+    for name in ("class_names", "in_channels", "bits", "keypoint_names", "keypoint_swap", "distance_maps"):
         assert getattr(data, name) == getattr(source, name)
     assert data.mask_names == ["paper", "ink"] and data.num_mask_classes == 2
     val = data.split("val")

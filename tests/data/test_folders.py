@@ -46,7 +46,7 @@ def test_ignored_pixels_are_no_class(masks):
 
 
 def test_mask_names_are_the_class_names(masks):
-    provider = FolderMasks(root=str(masks), class_names=NAMES, grey=True)
+    provider = FolderMasks(root=str(masks), class_names=NAMES, channels="grey")
     assert provider.mask_names == NAMES and provider.num_mask_classes == 3 and provider.in_channels == 1
 
 

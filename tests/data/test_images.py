@@ -2,17 +2,19 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from functools import partial
+from itertools import product
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from dltools.cfgutils import DataError
-from dltools.data.images import read_colours, read_image, read_mask
+from dltools.data.images import Channels, read_colours, read_image, read_mask
 
 PHOTOGRAPH = load_sample_image("china.jpg")[100:196, 200:328]
 GREY = np.asarray(Image.fromarray(PHOTOGRAPH).convert("L"))
@@ -69,7 +71,9 @@ ODD = {
     "rgb tiff of 16 bits": (by_opencv(".tiff", WIDE), PHOTOGRAPH, 1),
     "packed tiff": (encoded(PHOTOGRAPH, "TIFF", compression="tiff_lzw"), PHOTOGRAPH, 0),
     "tiff of two pages": (encoded(PHOTOGRAPH, "TIFF", save_all=True, append_images=[RGB.rotate(90)]), PHOTOGRAPH, 0),
+    "cmyk tiff": (encoded(PHOTOGRAPH, "TIFF", "CMYK"), PHOTOGRAPH, 0),
     "bmp": (encoded(PHOTOGRAPH, "BMP"), PHOTOGRAPH, 0),
+    "gif": (encoded(PHOTOGRAPH, "GIF", "P"), FEW, 0),
     "webp": (encoded(PHOTOGRAPH, "WEBP", lossless=True), PHOTOGRAPH, 0),
     "jpeg": (encoded(PHOTOGRAPH, "JPEG", quality=100, subsampling=0), PHOTOGRAPH, 4),
     "grey jpeg": (encoded(GREY, "JPEG", quality=100), GREY3, 2),
@@ -108,19 +112,99 @@ def file(tmp_path):
 @pytest.mark.parametrize(("content", "expected", "off"), ODD.values(), ids=ODD.keys())
 def test_images_of_all_kinds_are_read_as_rgb_and_as_grey(file, content, expected, off):
     path = file(content)
-    image, grey = read_image(path), read_image(path, grey=True)
+    image, grey = read_image(path), read_image(path, Channels.grey)
     assert image.dtype == grey.dtype == np.uint8
     assert image.shape == expected.shape and grey.shape == (*expected.shape[:2], 1)
     assert np.abs(image.astype(int) - expected).max() <= off
     assert np.abs(grey[..., 0] - expected @ [0.299, 0.587, 0.114]).max() < off + 1.5
 
 
+@pytest.mark.parametrize(("content", "expected", "off"), ODD.values(), ids=ODD.keys())
+def test_images_of_all_kinds_are_read_as_rgba_and_with_16_bits(file, content, expected, off):
+    path = file(content)
+    with_opacity = read_image(path, Channels.rgba)
+    assert with_opacity.dtype == np.uint8 and with_opacity.shape == (*expected.shape[:2], 4)
+    assert np.abs(with_opacity[..., :3].astype(int) - expected).max() <= off
+    for channels in Channels:
+        wide = read_image(path, channels, bits=16)
+        assert wide.dtype == np.uint16 and np.abs((wide >> 8).astype(int) - read_image(path, channels)).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_16_bits_are_kept_as_they_are_and_8_are_scaled_to_the_same_range(file, suffix):
+    path = file(by_opencv(suffix, WIDE))
+    assert np.array_equal(read_image(path, bits=16), WIDE)
+    assert np.array_equal(read_image(path, Channels.rgba, bits=16), np.dstack([WIDE, np.full(WIDE.shape[:2], 65535)]))
+    assert np.array_equal(read_image(path, Channels.rgba, bits=8)[..., :3], PHOTOGRAPH)
+    plane = file(by_opencv(suffix, WIDE[..., 0]))
+    assert np.array_equal(read_image(plane, Channels.grey, bits=16)[..., 0], WIDE[..., 0])
+    assert np.array_equal(read_image(file(encoded(PHOTOGRAPH)), bits=16), PHOTOGRAPH.astype(np.uint16) * 257)
+
+
+OPACITY = np.mgrid[:96, :128][1].astype(np.uint8)
+CLEAR = np.dstack([PHOTOGRAPH, OPACITY])
+TRANSPARENT = {
+    "png": (encoded(CLEAR), CLEAR),
+    "grey png": (encoded(np.dstack([GREY, OPACITY])), np.dstack([GREY3, OPACITY])),
+    "webp": (encoded(CLEAR, "WEBP", lossless=True, exact=True), CLEAR),
+    "tiff": (encoded(CLEAR, "TIFF"), CLEAR),
+    "packed tiff": (encoded(CLEAR, "TIFF", compression="tiff_lzw"), CLEAR),
+    "grey tiff": (encoded(np.dstack([GREY, OPACITY]), "TIFF"), np.dstack([GREY3, OPACITY])),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), TRANSPARENT.values(), ids=TRANSPARENT.keys())
+def test_opacity_is_the_fourth_channel_and_leaves_the_colours_as_they_are(file, content, expected):
+    path = file(content)
+    assert np.array_equal(read_image(path, Channels.rgba), expected)
+    assert np.array_equal(read_image(path), expected[..., :3])
+    assert np.array_equal(read_image(path, Channels.rgba, bits=16), expected * np.uint16(257))
+    assert np.abs(read_image(path, Channels.grey)[..., 0] - expected[..., :3] @ [0.299, 0.587, 0.114]).max() < 1.5
+
+
+def test_colours_of_a_palette_may_be_transparent(file):
+    image = RGB.convert("P", palette=Image.Palette.ADAPTIVE)
+    stream = io.BytesIO()
+    image.save(stream, "PNG", transparency=3)
+    expected = np.where(np.asarray(image) == 3, 0, 255)
+    assert np.array_equal(read_image(file(stream.getvalue()), Channels.rgba)[..., 3], expected)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_opacity_of_16_bits_is_kept(file, suffix):
+    clear = np.dstack([WIDE, WIDE[..., 1]])
+    path = file(cv2.imencode(suffix, clear[..., [2, 1, 0, 3]])[1].tobytes())
+    assert np.array_equal(read_image(path, Channels.rgba, bits=16), clear)
+    assert np.array_equal(read_image(path, Channels.rgba), clear >> 8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_opacity_is_turned_with_the_colours(file, kind, orientation):
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    content = encoded(CLEAR, kind, exif=turned(orientation), **options)
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    assert np.array_equal(read_image(file(content), Channels.rgba), np.asarray(image))
+    assert np.array_equal(read_image(file(content)), np.asarray(image)[..., :3])
+
+
+@pytest.mark.parametrize("channels", Channels)
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_of_more_than_16_bits_are_refused(file, channels, kind):
+    path = file(encoded(GREY.astype(kind), "TIFF"))
+    for bits in (8, 16):
+        with pytest.raises(DataError, match="of floating point or more than 16 bits"):
+            read_image(path, channels, bits)
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-@pytest.mark.parametrize("name", sorted(ODD.keys() - {"tiff of two pages"}))
+@pytest.mark.parametrize("name", sorted((ODD.keys() | TRANSPARENT.keys()) - {"tiff of two pages"}))
 def test_images_that_are_cut_short_are_refused(file, name):
-    content = ODD[name][0].rstrip(b"\0")
-    with pytest.raises(DataError, match=r"1\.jpg cannot be decoded \(\d+ bytes\)"):
-        read_image(file(content[: len(content) * 2 // 3]))
+    content = (TRANSPARENT | ODD)[name][0].rstrip(b"\0")
+    path = file(content[: len(content) * 2 // 3])
+    for channels, bits in product(Channels, (8, 16)):
+        with pytest.raises(DataError, match=r"1\.jpg cannot be decoded \(\d+ bytes\)"):
+            read_image(path, channels, bits)
 
 
 def test_end_of_a_thumbnail_is_not_the_end_of_a_jpeg(file):
@@ -224,7 +308,8 @@ def test_colours_of_masks_are_read_as_they_are(file):
     assert np.array_equal(read_colours(file(encoded(IDS)))[..., 1], IDS)
 
 
-FILES = [row[0] for row in ODD.values()] + list(MASKS.values())
+FILES = [row[0] for row in (*ODD.values(), *TRANSPARENT.values())] + list(MASKS.values())
+WAYS = [partial(read_image, channels=channels, bits=bits) for channels, bits in product(Channels, (8, 16))]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -236,6 +321,6 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(tmp_path_factory, da
         content[data.draw(st.integers(0, min(len(content) - 1, 400)))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "damaged.img"
     path.write_bytes(content)
-    for read in (read_image, read_mask, read_colours):
+    for read in (*WAYS, read_mask, read_colours):
         with suppress(DataError):
-            assert read(path, max_pixels=10**6).dtype == np.uint8
+            assert read(path, max_pixels=10**6).dtype in (np.uint8, np.uint16)

@@ -1,8 +1,12 @@
 import pickle
 
 import numpy as np
+import pytest
 
+from dltools.cfgutils import DataError
 from dltools.data.base import Split
+from dltools.data.composed import Chosen, Joined
+from dltools.data.concat import Renamed
 from dltools.data.digit_scenes import DigitScenes
 from dltools.data.instances import InstanceCrops
 
@@ -32,6 +36,65 @@ def test_there_is_one_sample_for_each_object():
     samples = list(crops)
     assert [sample["index"] for sample in samples] == list(range(len(crops)))
     assert np.array_equal(np.concatenate([s["labels"] for s in samples]), np.concatenate([s["labels"] for s in scenes]))
+
+
+class Crowded(OneScene):
+    """The same scene thrice: as it is, with the first object a crowd, and with no keypoint of the second visible."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        sample["iscrowd"] = np.array([index == 1, False])
+        sample["keypoints"][1, :, 2] *= index != 2
+        return sample
+
+    def column(self, key):
+        return [np.array([4, 7])] * 3 if key == "labels" else None
+
+
+def test_crowds_and_objects_without_a_visible_keypoint_are_left_out():
+    crops = InstanceCrops(Crowded())
+    assert crops.origins.tolist() == [[0, 0], [0, 1], [1, 1], [2, 0]]
+    assert [labels.tolist() for labels in crops.column("labels")] == [sample["labels"].tolist() for sample in crops]
+    assert crops.column("scale") is InstanceCrops(OneScene()).column("labels") is None
+    again = InstanceCrops(crops, context=1.0)
+    assert len(again) == 4 and again.posed(0).tolist() == [True]
+
+
+@pytest.mark.parametrize("scenes", [[], [2]])
+def test_scenes_without_any_pose_are_refused(scenes):
+    class Unseen(Crowded):
+        def __len__(self):
+            return len(scenes)
+
+        def __getitem__(self, index):
+            sample = super().__getitem__(scenes[index])
+            del sample["keypoints"]
+            return sample
+
+    with pytest.raises(DataError, match=f"None of the {len(scenes)} images has an object with a visible keypoint"):
+        len(InstanceCrops(Unseen()))
+
+
+@pytest.mark.parametrize("wrap", [lambda split: Chosen(split, np.arange(3)), lambda split: Joined([split])])
+def test_data_sets_made_of_others_know_the_poses_and_names_of_those(wrap):
+    split = wrap(Renamed(Crowded(), np.array([9, 8, 7, 6, 5, 4, 3, 2]), np.array([0])))
+    assert [split.posed(index).tolist() for index in range(3)] == [[True, True], [False, True], [True, False]]
+    assert [labels.tolist() for labels in split.column("labels")] == [[5, 2]] * 3
+    assert split.column("area") is None
+
+
+def test_images_of_16_bits_stay_so():
+    class Wide(OneScene):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            return {**sample, "image": sample["image"] * np.uint16(257)}
+
+    image = InstanceCrops(Wide(), context=2.0, size=60)[0]["image"]
+    narrow = InstanceCrops(OneScene(), context=2.0, size=60)[0]["image"]
+    assert image.dtype == np.uint16 and np.array_equal(image, narrow * np.uint16(257))
 
 
 def test_boxes_are_centred_and_scaled_to_the_context():

@@ -8,6 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_image
 
 from dltools.cfgutils import DataError, FieldError
+from dltools.data.folds import Folds
 from dltools.data.manifest import Manifest
 
 DIGITS = load_digits()
@@ -51,7 +52,7 @@ def digit_rows(names=None):
 def test_labels_are_names_or_ids_and_splits_are_a_column(root, table, named):
     names = [f"digit {number}" for number in range(10)]
     WRITERS[table](root / table, ["path", "label", "split"], digit_rows(names if named else None))
-    data = Manifest(root=str(root), table=table, grey=True)
+    data = Manifest(root=str(root), table=table, channels="grey")
     assert data.class_names == (names if named else list("0123456789")) and data.in_channels == 1
     val = data.split("val")
     assert len(val) == 15 and len(data.split("train")) == 30
@@ -138,6 +139,38 @@ def test_masks_alone_have_names_of_their_own(scenes):
     assert Manifest(**fields, class_names=["bright"]).mask_names == ["background", "bright"]
     with pytest.raises(FieldError, match=r"class_names must not be empty: the training rows of .* have no label"):
         Manifest(**fields)
+
+
+def test_every_column_is_known_without_reading_the_images(scenes):
+    rows = [
+        ["a.png", "leaf", "007", "1", "0.5"],
+        ["b.png", "petal", "7", "", "2"],
+        ["c.png", "leaf", "007", "3", "1e-3"],
+    ]
+    write_csv(scenes / "manifest.csv", ["path", "label", "patient", "age", "weight"], rows)
+    split = Manifest(root=str(scenes), val_fraction=0, test_fraction=0).split("train")
+    assert split.column("label") == [0, 1, 0] and split.column("patient") == ["007", "7", "007"]
+    assert split.column("weight") == [0.5, 2, 0.001] and split.column("age") == ["1", "", "3"]
+    assert split.column("mask") is split.column("boxes") is split.column("nothing") is None
+    folds = Folds(source=Manifest(root=str(scenes), val_fraction=0), groups="patient", folds=2, stratify=False)
+    assert sorted(item.path for item in _items(folds.split("val"))) in (["a.png", "c.png"], ["b.png"])
+
+
+def _items(chosen):
+    return [chosen.split.items[place] for place in chosen.places]
+
+
+def test_rows_of_an_image_agree_in_a_column_that_is_asked_for(scenes):
+    rows = [[*row, patient] for row, patient in zip(BOXES, ("x", "y", "x"), strict=True)]
+    write_csv(scenes / "manifest.csv", [*HEADER, "patient"], rows)
+    split = Manifest(root=str(scenes), val_fraction=0, test_fraction=0).split("train")
+    assert split.column("patient") == ["x", "y"] and split.column("mask") is split.column("label") is None
+    for key in ("boxes", "labels"):
+        assert all(map(np.array_equal, split.column(key), [sample[key] for sample in split]))
+    rows[2][-1] = "z"
+    write_csv(scenes / "manifest.csv", [*HEADER, "patient"], rows)
+    with pytest.raises(DataError, match=r"csv:4: a\.png has patient 'z' here, but 'x' before; the rows .* agree"):
+        split.column("patient")
 
 
 def test_columns_delimiter_and_marks_of_spreadsheets_are_understood(scenes):

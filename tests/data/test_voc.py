@@ -65,6 +65,17 @@ def test_objects_come_in_pixels_counted_from_zero(root):
     assert len(voc(root).split("test")) == 1, "the list of the validation"
 
 
+def test_objects_are_known_without_reading_the_images_and_empty_ones_may_be_left_out(root):
+    samples = list(voc(root).split("train"))
+    for path in (root / "JPEGImages").iterdir():
+        path.unlink()
+    split = voc(root).split("train")
+    for key in ("labels", "boxes", "iscrowd"):
+        assert all(map(np.array_equal, split.column(key), [sample[key] for sample in samples]))
+    assert split.column("mask") is None and not split.column("labels")[0].size
+    assert voc(root, background_images=False).split("train").names == ["2008_1"]
+
+
 def test_masks_are_the_places_in_the_palette(root):
     data = voc(root, masks=True, sets="Segmentation")
     sample = data.split("train")[0]
@@ -122,10 +133,19 @@ def test_missing_files_are_told(root):
         voc(root, test="test").split("test")
 
 
-def test_lists_hold_names_of_files_in_the_folder(root):
-    (root / "ImageSets/Main/val.txt").write_text("../2008_1\n")
-    with pytest.raises(DataError, match=r"val\.txt: sample 0: '\.\./2008_1\.png' leads out"):
+@pytest.mark.parametrize("name", ["../elsewhere", "{root}/elsewhere", "link"])
+def test_no_file_is_read_from_elsewhere_unless_allowed(root, name):
+    Image.fromarray(PHOTO).save(root / "elsewhere.png")
+    (root / "JPEGImages/link.png").symlink_to(root / "elsewhere.png")
+    for place in ("elsewhere.xml", "Annotations/link.xml"):
+        (root / place).write_text(xml(DOG))
+    (root / "ImageSets/Main/val.txt").write_text(name.format(root=root))
+    with pytest.raises(DataError, match=r"val\.txt: sample 0: '.*' leads out of the data .* set data\.outside=true"):
         voc(root).split("val")[0]
+    assert np.array_equal(voc(root, outside=True).split("val")[0]["image"], PHOTO)
+
+
+def test_an_empty_list_is_told(root):
     (root / "ImageSets/Main/val.txt").write_text("\n")
     with pytest.raises(DataError, match=r"val\.txt is empty"):
         voc(root).split("val")

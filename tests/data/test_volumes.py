@@ -148,10 +148,11 @@ def test_slices_with_too_many_pixels_are_refused_by_the_header(arrays):
     ("fields", "message"),
     [
         ({"class_names": ["one"]}, "class_names must have 2 to 255 names"),
-        ({"window": []}, r"window must be the values that become 0 and 255, the lower first, got \[\]"),
+        ({"window": []}, r"window must be the values that become black and white, the lower first, got \[\]"),
         ({"window": [3.0, 3.0]}, "window must be the values"),
         ({"window": [float("nan"), 3.0]}, "window must be the values"),
         ({"axis": 3}, "axis must be at most 2"),
+        ({"bits": 12}, "bits must be 8 or 16, got 12"),
     ],
 )
 def test_fields_that_cannot_be_are_refused(fields, message):
@@ -172,3 +173,14 @@ def test_nibabel_is_imported_only_for_nifti(arrays):
         "print(not {'nibabel', 'torch', 'pandas'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
+
+
+def test_the_window_has_65536_values_with_16_bits(root):
+    sample = data(root, bits=16).split("val")[1]
+    shown = np.clip((VOLUME[..., 1] + 160) / 400, 0, 1) * 65535
+    assert sample["image"].dtype == np.uint16 and np.abs(sample["image"][..., 0] - shown).max() <= 0.51
+
+
+def test_the_volume_of_each_slice_is_known(root):
+    split = data(root).split("train")
+    assert split.column("volume") == ["a"] * VOLUME.shape[2] + ["b"] * 2 and split.column("label") is None

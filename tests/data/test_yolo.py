@@ -12,8 +12,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from dltools.cfgutils import DataError, FieldError
+from dltools.cfgutils.build import build
 from dltools.data.yolo import Yolo, labels_of
 from dltools.data.yolo_labels import read_labels
+from dltools.policies.detection import DetectionPolicy
+from dltools.policies.keypoints import KeypointsPolicy
 
 PHOTO = load_sample_image("china.jpg")[:50, :100]
 CONTENT = {"train": "images/train", "val": "images/val", "names": ["cat", "dog"]}
@@ -51,8 +54,37 @@ def test_boxes_come_with_their_images_in_pixels(tmp_path):
 
 def test_images_without_objects_may_be_left_out(tmp_path):
     write(tmp_path)
-    split = Yolo(root=str(tmp_path), background_images=False, grey=True).split("val")
+    split = Yolo(root=str(tmp_path), background_images=False, channels="grey").split("val")
     assert [path.name for path in split.images] == ["a.png", "c.png"] and split[0]["image"].shape == (50, 100, 1)
+
+
+def test_labels_are_known_without_reading_the_images(tmp_path):
+    split = write(tmp_path).split("train")
+    assert all(map(np.array_equal, split.column("labels"), [sample["labels"] for sample in split]))
+    assert split.column("boxes") is None, "the size of the image is needed for them"
+
+
+def test_flip_idx_are_pairs_and_without_it_the_names_tell(tmp_path):
+    names = {"kpt_names": {0: ["nose", "left_eye", "right_eye"]}, "kpt_shape": [3, 3]}
+    assert write(tmp_path / "a", POSE, kpt_shape=[3, 3], flip_idx=[2, 1, 0]).keypoint_swap == [[0, 2]]
+    assert write(tmp_path / "b", POSE, **names).keypoint_swap == [[1, 2]]
+    assert write(tmp_path / "c", POSE, **names, flip_idx=[0, 1, 2]).keypoint_swap == []
+    assert write(tmp_path / "d").keypoint_swap == []
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_keypoints_of_the_two_sides_trade_places_in_a_mirror_image(tmp_path, mirrored):
+    data = write(tmp_path, POSE.replace("0.7 0.7 0", "0.7 0.6 1"), kpt_shape=[3, 3], flip_idx=[1, 0, 2])
+    context = DetectionPolicy().facts(data)
+    assert KeypointsPolicy().facts(data)["keypoint_swap"] == context["keypoint_swap"] == [[0, 1]]
+    flip = {"_target_": "albumentations.HorizontalFlip", "p": float(mirrored)}
+    augs = build({"_target_": "dltools.augs.pipeline.Augmentations", "train": {"flip": flip}}, "augs", **context)
+    found = augs.dataset(data.split("train"), "train", seed=0)[0, 0]["keypoints"][0].numpy()
+    given = data.split("train")[0]["keypoints"][0]
+    assert given[:, 0].tolist() == [50, 40, 70]
+    expected = (given * [-1, 1, 1] + [100, 0, 0])[[1, 0, 2]] if mirrored else given
+    assert np.allclose(found, expected, atol=1.01), "albumentations mirrors about the centre of the last pixel"
+    assert found[:, 2].tolist() == expected[:, 2].tolist()
 
 
 def test_outlines_are_boxes_and_masks(tmp_path):
@@ -199,6 +231,9 @@ BAD_FILES = {
     "names of text": ({"names": "cat"}, "names must be a list of names"),
     "kpt_shape": ({"kpt_shape": [3]}, r"kpt_shape must be \[number of keypoints, 2 or 3\], got \[3\]"),
     "kpt_names": ({"kpt_shape": [3, 3], "kpt_names": {0: ["a"]}}, "kpt_names must be 3 names"),
+    "flip_idx": ({"kpt_shape": [3, 3], "flip_idx": [1, 2, 0]}, r"flip_idx must be for each of the 3 keypoints .*, got"),
+    "flip_idx of two": ({"kpt_shape": [3, 3], "flip_idx": [1, 0]}, r"flip_idx must be .*, got \[1, 0\]"),
+    "flip_idx of text": ({"kpt_shape": [3, 3], "flip_idx": "a"}, "flip_idx must be .*, got a"),
     "path out": ({"path": "../elsewhere"}, r"path: '\.\./elsewhere' leads out of the data"),
     "path of numbers": ({"path": 3}, "path must be a folder, got 3"),
     "train out": ({"train": "/etc"}, "train: '/etc' leads out of the data"),
@@ -215,6 +250,21 @@ def test_what_is_wrong_with_the_file_is_told(tmp_path, content, message):
     (tmp_path / "x/bad.txt").write_text("images/train/a.png\n../a.png\n")
     with pytest.raises(DataError, match=message):
         data.split("train")
+
+
+@pytest.mark.parametrize("path", ["../elsewhere/a.png", "{root}/elsewhere/a.png", "images/link.png"])
+def test_no_image_of_a_list_is_read_from_elsewhere_unless_allowed(tmp_path, path):
+    write(tmp_path / "x", train="list.txt")
+    (tmp_path / "elsewhere").mkdir()
+    Image.fromarray(PHOTO).save(tmp_path / "elsewhere/a.png")
+    (tmp_path / "x/images/link.png").symlink_to(tmp_path / "elsewhere/a.png")
+    for place in ("elsewhere/a.txt", "x/labels/link.txt"):
+        (tmp_path / place).write_text(BOXES)
+    (tmp_path / "x/list.txt").write_text(path.format(root=tmp_path))
+    with pytest.raises(DataError, match=r"list\.txt:1: '.*' leads out of the data .* set data\.outside=true"):
+        Yolo(root=str(tmp_path / "x")).split("train")
+    sample = Yolo(root=str(tmp_path / "x"), outside=True).split("train")[0]
+    assert np.array_equal(sample["image"], PHOTO) and len(sample["boxes"]) == 2
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_told(tmp_path):

@@ -137,3 +137,15 @@ def test_counts_that_nobody_gives_are_named(model, field):
 def test_impossible_values_are_refused(model, fields):
     with pytest.raises(FieldError, match=f"^{next(iter(fields))} must"):
         make(model, **fields)
+
+
+@pytest.mark.parametrize("model", [ResNet, UNet, FCOS])
+def test_a_bias_is_what_the_classes_start_with(model):
+    classes = SMALL[model]["num_classes"]
+    bias = [-3.0 + 0.5 * place for place in range(classes)]
+    output = make(model, bias=bias).eval()(image(model))
+    logits = output["logits"].transpose(1, 2) if isinstance(output, dict) else output
+    found = logits.transpose(0, 1).flatten(1).mean(1)
+    torch.testing.assert_close(found, torch.tensor(bias), atol=0.3, rtol=0)
+    with pytest.raises(FieldError, match=f"bias must have {classes} values, one for each class, got 1"):
+        make(model, bias=[0.0])

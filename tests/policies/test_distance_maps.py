@@ -16,6 +16,7 @@ from dltools.cfgutils import ConfigError
 from dltools.data.digit_scenes import DigitScenes
 from dltools.data.folder_masks import FolderMasks
 from dltools.data.samplers import Shuffle
+from dltools.data.samplers.classes import classes_of
 from dltools.loaders import TorchLoader
 from dltools.losses import HausdorffLoss, LossSum, SurfaceLoss
 from dltools.losses.segmentation.utils import signed_distances
@@ -31,6 +32,7 @@ def batches(data, workers=0, stage="train", epoch=0):
         loss=LossSum({"surface": SurfaceLoss()}),
         augs=Augmentations(train={"flip": A.HorizontalFlip(p=0.5), "turn": A.RandomRotate90()}),
         sampler=Shuffle(),
+        classes_of=classes_of,
         loader=TorchLoader(batch_size=4, num_workers=workers),
         data_seed=0,
     )

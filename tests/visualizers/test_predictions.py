@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from dltools.cfgutils import ConfigError, FieldError
 from dltools.visualizers import Picture
+from dltools.visualizers.layout import GAP, MARGIN, STRIP
 from dltools.visualizers.overlay import draw_boxes, draw_keypoints, draw_mask
 from dltools.visualizers.palette import PAPER, RIGHT, WRONG, colour_of
-from dltools.visualizers.predictions import GAP, MARGIN, STRIP, Predictions
+from dltools.visualizers.predictions import Predictions
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 

@@ -44,5 +44,5 @@ class SamplingRule(ABC):
 
         Raises:
             ConfigError: the rule does not fit the data.
-            DataError: a sample cannot be read.
+            DataError: a sample cannot be read, or what the rule reads of the data is impossible.
         """

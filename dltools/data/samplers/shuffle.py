@@ -10,6 +10,24 @@ from dltools.data.base import Split
 from dltools.data.samplers.base import Classes, Plan, SamplingRule
 
 
+@component("sampler", "shuffle")
+class Shuffle(SamplingRule):
+    """Every sample once, in an order that is drawn for each epoch."""
+
+    def plan(self, split: Split, classes: Classes) -> Plan:
+        """Return the plan for a split."""
+        return Shuffled(len(split))
+
+
+@component("sampler", "sequential")
+class Sequential(SamplingRule):
+    """Every sample once, from the first to the last; for data whose order means something."""
+
+    def plan(self, split: Split, classes: Classes) -> Plan:
+        """Return the plan for a split."""
+        return InOrder(len(split))
+
+
 class InOrder(Plan):
     """Every sample once, from the first to the last.
 
@@ -33,15 +51,4 @@ class Shuffled(InOrder):
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
         """Return a permutation."""
-        order = np.arange(self.size)
-        np.random.default_rng((seed, epoch)).shuffle(order)
-        return order
-
-
-@component("sampler", "shuffle")
-class Shuffle(SamplingRule):
-    """Every sample once, in an order that is drawn for each epoch."""
-
-    def plan(self, split: Split, classes: Classes) -> Plan:
-        """Return the plan for a split."""
-        return Shuffled(len(split))
+        return np.random.default_rng((seed, epoch)).permutation(self.size)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltools.cfgutils import DataError, FieldError
+from dltools.data.faults import UnknownClassError
 from dltools.data.statistics.base import Accumulator
 from dltools.data.statistics.facts import IGNORED, Facts
 
@@ -141,7 +142,7 @@ def class_counts(sample: Facts, of: Target, num_classes: int) -> tuple[NDArray[n
         counts = sample.mask_counts
         wrong = np.flatnonzero(counts[num_classes:IGNORED]) + num_classes
         if len(wrong):
-            raise DataError(
+            raise UnknownClassError(
                 f"its mask has class id {wrong[-1]}; ids must be below {num_classes}, or {IGNORED} to ignore"
             )
         return counts[:num_classes], int(counts[IGNORED])
@@ -150,6 +151,6 @@ def class_counts(sample: Facts, of: Target, num_classes: int) -> tuple[NDArray[n
         raise DataError(f"its {of.value} is {ids.shape} of {ids.dtype}; expected integers")
     bad = ids[(ids < 0) | (ids >= num_classes)]
     if len(bad):
-        raise DataError(f"its {of.value} has class id {bad[0]}; ids must be from 0 to {num_classes - 1}")
+        raise UnknownClassError(f"its {of.value} has class id {bad[0]}; ids must be from 0 to {num_classes - 1}")
     kept = ids if of is Target.label else ids[sample.objects(len(ids))]
     return np.bincount(kept.astype(np.int64), minlength=num_classes), len(ids) - len(kept)

@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Protocol
 
-from dltools.cfgutils import DataError, noting
+from dltools.cfgutils import DataError, OnError, noting
 from dltools.data.base import Sample
 from dltools.data.statistics.base import Accumulator
 from dltools.data.statistics.facts import Facts
 
 RANGE = 32
 """Samples that are counted together before they are merged: the same for any number of workers, as results are."""
-
-
-class OnError(str, Enum):
-    """What becomes of a sample that cannot be read or counted."""
-
-    fail = "fail"
-    """The pass ends with an error that names the sample."""
-    skip = "skip"
-    """The sample is left out of all statistics, and listed."""
 
 
 class Samples(Protocol):
@@ -66,7 +56,7 @@ def collect(
     accumulators: Mapping[str, Accumulator[Any]],
     *,
     workers: int = 0,
-    on_error: OnError | str = OnError.fail,
+    on_error: OnError | str = OnError["raise"],
     max_skipped: float = 0.01,
 ) -> Collected:
     """Count all samples, each opened once; the given accumulators stay as they are.
@@ -80,7 +70,7 @@ def collect(
         max_skipped: the largest share of samples that may be skipped.
 
     Raises:
-        DataError: a sample cannot be read, lacks what is counted or is impossible, and `on_error` is `fail`; names the
+        DataError: a sample cannot be read, lacks what is counted or is impossible, and `on_error` is `raise`; names the
             sample and the reason. Or too many were skipped.
 
     Example:

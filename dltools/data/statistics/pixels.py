@@ -24,6 +24,8 @@ class PixelMoments:
     """(C,) of the whole population, in the unit of the pixels."""
     count: NDArray[np.int64]
     """(C,) pixels."""
+    white: float
+    """Largest value of the type of the pixels: 255, 65535, or 1 for floats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class Moments(Accumulator[PixelMoments]):
         else:
             count = sample.image.shape[0] * sample.image.shape[1]
             sums, squares = zip(*sample.sums, strict=True)
-            measured = IntegerMoments(count, list(sums), list(squares))
+            measured = IntegerMoments(count, list(sums), list(squares), np.iinfo(sample.image.dtype).max)
         self._check(measured)
         return measured
 
@@ -84,7 +86,7 @@ class Moments(Accumulator[PixelMoments]):
         moments = self.exact or self.rounded
         if moments is None:
             nothing = np.zeros(0)
-            return PixelMoments(mean=nothing, std=nothing, count=nothing.astype(np.int64))
+            return PixelMoments(mean=nothing, std=nothing, count=nothing.astype(np.int64), white=np.nan)
         return moments.result()
 
     def _merge(self, other: Moments) -> None:
@@ -95,7 +97,7 @@ class Moments(Accumulator[PixelMoments]):
 
     def _check(self, new: IntegerMoments | FloatMoments) -> None:
         old = self.exact or self.rounded
-        if old is not None and (type(old) is not type(new) or old.channels != new.channels):
+        if old is not None and (old.kind != new.kind or old.channels != new.channels):
             raise DataError(
                 f"its image has {new.channels} channels of {new.kind}, those before have {old.channels} of {old.kind}; "
                 "all images must have the same"
@@ -106,11 +108,15 @@ class Moments(Accumulator[PixelMoments]):
 class IntegerMoments:
     """Exact sums of the pixels of each channel."""
 
-    kind: ClassVar[str] = "integers"
-
     pixels: int
     sums: list[int]
     squares: list[int]
+    white: int
+
+    @property
+    def kind(self) -> str:
+        """What the pixels are."""
+        return f"uint{self.white.bit_length()}"
 
     @property
     def channels(self) -> int:
@@ -121,14 +127,14 @@ class IntegerMoments:
         """Return the sums of both."""
         sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
         squares = [a + b for a, b in zip(self.squares, other.squares, strict=True)]
-        return IntegerMoments(self.pixels + other.pixels, sums, squares)
+        return IntegerMoments(self.pixels + other.pixels, sums, squares, self.white)
 
     def result(self) -> PixelMoments:
         """Return mean and std, each rounded once from the exact fraction."""
         n = self.pixels
         variance = [(n * square - total**2) / n**2 for total, square in zip(self.sums, self.squares, strict=True)]
         mean = np.array([total / n for total in self.sums])
-        return PixelMoments(mean=mean, std=np.sqrt(variance), count=np.full(self.channels, n))
+        return PixelMoments(mean=mean, std=np.sqrt(variance), count=np.full(self.channels, n), white=self.white)
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,7 @@ class FloatMoments:
         with np.errstate(invalid="ignore"):
             std = np.sqrt(self.deviations / self.pixels)
         mean = np.where(self.pixels > 0, self.origin + self.offset, np.nan)
-        return PixelMoments(mean=mean, std=std, count=self.pixels)
+        return PixelMoments(mean=mean, std=std, count=self.pixels, white=1.0)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -1,76 +1,79 @@
-"""Results of statistics as a file that knows which data it is of."""
+"""What was counted, as a file that knows which data it is of."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from filelock import FileLock
 
-from dltools.cfgutils import DataError
-from dltools.data.statistics.base import Accumulator
+logger = logging.getLogger(__name__)
+HEAD = "# Statistics of a data set, made by dltools; they count for the data of this fingerprint.\n"
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-FILE_NAME = "data_stats.yaml"
-HEAD = "# Statistics of a data set, made by dltools: of the data with this fingerprint, and of what was asked.\n"
 
+class StatisticsFile:
+    """Facts about a data set by name, in a plain YAML file.
 
-def save(path: Path | str, results: Mapping[str, Any], *, fingerprint: str, asked: str) -> None:
-    """Write results as plain YAML, beside the place and then renamed.
+    Several processes may share it: one counts, the others wait and read.
 
     Args:
-        path: the file, such as `data_stats.yaml`.
-        results: what statistics say by name, such as `{"train": collected.results}`.
-        fingerprint: of the provider, `Provider.fingerprint`.
-        asked: hash of what was counted, `request_hash`.
+        path: the file.
+        fingerprint: of the data, `Provider.fingerprint`; facts about other data are stale and never returned.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"fingerprint": fingerprint, "asked": asked, "results": plain(results)}
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(HEAD + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120), "utf-8")
-    os.replace(partial, path)
 
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
 
-def load(path: Path | str, *, fingerprint: str, asked: str) -> dict[str, Any]:
-    """Return the results of a file, if they are of this data and of what is asked.
+    def read(self) -> dict[str, Any]:
+        """Return the facts of the file, none where it is missing, damaged or stale; a warning tells of the latter."""
+        try:
+            content = yaml.load(self.path.read_text("utf-8"), Loader)  # the safe loader, or its equal in C
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            logger.warning("%s cannot be read and is made anew: %s", self.path, error)
+            return {}
+        if not isinstance(content, dict) or not isinstance(content.get("facts"), dict):
+            logger.warning("%s holds no statistics and is made anew.", self.path)
+            return {}
+        if content.get("fingerprint") != self.fingerprint:
+            logger.warning("%s is stale: the data have changed since; counted anew.", self.path)
+            return {}
+        return content["facts"]
 
-    Raises:
-        DataError: the file is missing, is no such file, or is stale; tells what to do.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; collect the statistics of the data first.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read ({error}); collect the statistics again.") from error
-    if not isinstance(content, dict) or not {"fingerprint", "asked", "results"} <= content.keys():
-        raise DataError(f"{path} must have fingerprint, asked and results, as statistics have; collect them again.")
-    for key, expected, changed in (
-        ("fingerprint", fingerprint, "the data have changed"),
-        ("asked", asked, "other statistics are asked for"),
-    ):
-        if content[key] != expected:
-            raise DataError(
-                f"{path} is stale: {changed} since it was written ({key} {content[key]} there, {expected} now); "
-                "collect the statistics again."
-            )
-    return content["results"]
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Replace the facts; written beside the file and then renamed.
 
+        Raises:
+            OSError: the file cannot be written.
+        """
+        content = {"fingerprint": self.fingerprint, "facts": plain(facts)}
+        partial = self.path.with_name(f"{self.path.name}.partial")
+        text = yaml.dump(content, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=120)
+        partial.write_text(HEAD + text, "utf-8")
+        os.replace(partial, self.path)
 
-def request_hash(splits: Mapping[str, Mapping[str, Accumulator[Any]]]) -> str:
-    """Return a hash of what is counted: the kinds and settings of the accumulators by split and name."""
-    asked = {
-        split: {name: [type(each).__qualname__, plain(each.settings)] for name, each in accumulators.items()}
-        for split, accumulators in splits.items()
-    }
-    return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from reading and writing.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            yield
 
 
 def plain(value: Any) -> Any:

@@ -174,4 +174,5 @@ def _warn(what: str, which: NDArray[np.bool_], names: Sequence[str], among: NDAr
     """Log the names of the classes `which`, or of those `among` them."""
     numbers = np.flatnonzero(which) if among is None else np.flatnonzero(which)[among]
     if len(numbers):
-        logger.warning("Classes %s %s.", ", ".join(names[n] if names else str(n) for n in numbers), what)
+        told = ", ".join(names[n] if names else str(n) for n in numbers[:12])
+        logger.warning("Classes %s%s %s.", told, f" and {len(numbers) - 12} more" * (len(numbers) > 12), what)

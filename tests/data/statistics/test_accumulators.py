@@ -160,7 +160,7 @@ def test_moments_leave_out_what_is_not_finite():
 def test_images_of_other_kinds_are_refused_and_change_nothing(other):
     moments = counted(Moments(), [{"image": PHOTO}])
     before = plain(moments.result())
-    with pytest.raises(DataError, match="3 of integers; all images must have the same"):
+    with pytest.raises(DataError, match="3 of uint8; all images must have the same"):
         moments.add({"image": other})
     with pytest.raises(DataError, match="all images must have the same"):
         moments.merge(counted(Moments(), [{"image": other}]))

@@ -1,0 +1,1 @@
+"""Transforms that make one training sample of several."""
