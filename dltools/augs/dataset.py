@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from dltools.augs.base import PER_OBJECT, Sample, SampleTransform, Split
@@ -27,7 +28,7 @@ class AugmentedSplit(Dataset[Sample]):
 
     A sample is a function of (seed, epoch, index) and the files, whoever makes it. It can be pickled, and read from
     several threads. Returns `image` (C, H, W) uint8 or uint16; `label` int, or (classes,) float32 where labels are
-    mixed; `mask` (H, W) int64, or (classes, H, W) float32 where masks are mixed; `boxes` (N, 4) float32 xyxy; `labels`
+    mixed; `mask` (H, W) uint8, or (classes, H, W) float32 where masks are mixed; `boxes` (N, 4) float32 xyxy; `labels`
     (N,) int64; `keypoints` (N, K, 3) float32, absent ones and those outside the image all 0; `area` (N,) float32;
     `iscrowd` (N,) bool; other keys as they are.
     """
@@ -181,14 +182,11 @@ def place_of(split: Split) -> str:
 
 
 def to_tensors(sample: Sample) -> Sample:
-    """Return a sample with its known arrays as tensors of the types that losses take."""
-    result = {**sample, "image": torch.from_numpy(np.ascontiguousarray(sample["image"].transpose(2, 0, 1)))}
+    """Return a sample with its known arrays as tensors; those of an image and a mask lie in memory as they did."""
+    result = {**sample, "image": _channels_first(sample["image"])}
     if "mask" in sample:
-        mask = sample["mask"]
-        mixed = mask.ndim == 3  # (H, W, classes), as mixup makes it
-        result["mask"] = torch.from_numpy(
-            np.ascontiguousarray(mask.transpose(2, 0, 1), np.float32) if mixed else mask.astype(np.int64)
-        )
+        mask = np.ascontiguousarray(sample["mask"])
+        result["mask"] = _channels_first(mask) if mask.ndim == 3 else torch.from_numpy(mask)
     if "boxes" in sample:
         result["boxes"] = torch.from_numpy(np.ascontiguousarray(sample["boxes"], np.float32))
     if "labels" in sample:
@@ -200,6 +198,11 @@ def to_tensors(sample: Sample) -> Sample:
     if "keypoints" in sample:
         result["keypoints"] = torch.from_numpy(_within(sample["keypoints"], *sample["image"].shape[:2]))
     return result
+
+
+def _channels_first(image: NDArray[Any]) -> Tensor:
+    """Return (H, W, C) as (C, H, W) without moving a pixel, which a batch does for all images at once."""
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
 def _within(keypoints: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:

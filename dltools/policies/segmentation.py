@@ -58,11 +58,11 @@ class SegmentationPolicy(Policy):
         Masks are (B, H, W) class ids, or (B, num_classes, H, W) shares of classes where they were mixed.
         """
         maps = [batch["distance_maps"]] if "distance_maps" in batch else []
-        return {"classes": (output, batch["mask"], *maps)}
+        return {"classes": (output, _target(batch), *maps)}
 
     def measures(self, output: Tensor, batch: Batch) -> Pairs:
         """Measure the logits against the masks."""
-        return {"classes": (output, batch["mask"])}
+        return {"classes": (output, _target(batch))}
 
     def predictions(self, output: Tensor) -> list[dict[str, Tensor]]:
         """Return the mask of the likeliest classes."""
@@ -71,3 +71,9 @@ class SegmentationPolicy(Policy):
     def truths(self, batch: Batch) -> list[dict[str, Tensor]]:
         """Return the masks."""
         return [{"mask": mask} for mask in batch["mask"]]
+
+
+def _target(batch: Batch) -> Tensor:
+    """Return shares as they are, and class ids, which travel as bytes, as int64."""
+    mask = batch["mask"]
+    return mask if mask.is_floating_point() else mask.long()

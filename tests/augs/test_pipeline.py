@@ -167,7 +167,7 @@ def test_samples_are_tensors_of_the_types_that_losses_take() -> None:
     sample = varied().dataset(Noise(), "train", seed=0)[0]
     assert {name: (value.dtype, value.ndim) for name, value in sample.items() if isinstance(value, torch.Tensor)} == {
         "image": (torch.uint8, 3),
-        "mask": (torch.int64, 2),
+        "mask": (torch.uint8, 2),
         "boxes": (torch.float32, 2),
         "labels": (torch.int64, 1),
         "keypoints": (torch.float32, 3),
@@ -442,6 +442,22 @@ def test_a_batch_stacks_what_is_of_one_size_and_lists_the_rest() -> None:
     assert [len(boxes) for boxes in batch["boxes"]] == [len(labels) for labels in batch["labels"]]
     assert [len(areas) for areas in batch["area"]] == [len(crowds) for crowds in batch["iscrowd"]]
     assert all(keypoints.shape[1:] == (2, 3) for keypoints in batch["keypoints"])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("laid", ["pixel by pixel", "plane by plane", "numpy"])
+def test_a_batch_of_images_is_their_stack_however_they_lie_in_memory(channels: int, dtype: Any, laid: str) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 200, (5, 6, channels)).astype(dtype) for _ in range(3)]
+    tensors: list[Any] = [torch.from_numpy(image).permute(2, 0, 1) for image in images]
+    if laid == "plane by plane":
+        tensors = [tensor.contiguous() for tensor in tensors]
+    if laid == "numpy":
+        tensors = [tensor.numpy() for tensor in tensors]
+    batch = collate([{"image": tensor, "index": index} for index, tensor in enumerate(tensors)])["image"]
+    assert batch.is_contiguous()
+    np.testing.assert_array_equal(batch.numpy(), np.stack([image.transpose(2, 0, 1) for image in images]))
 
 
 def test_images_of_different_sizes_are_refused_with_the_remedy() -> None:

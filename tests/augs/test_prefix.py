@@ -59,9 +59,9 @@ def test_a_fixed_transform_gives_every_epoch_and_seed_the_same(kind):
         A.Sequential([A.Resize(8, 8)], p=0.5),
         A.Sequential([A.Resize(8, 8), A.GaussNoise()], p=1),
         A.OneOf([A.Resize(8, 8)], p=1),
-        object(),
+        "no transform",
     ],
-    ids=repr,
+    ids=lambda transform: type(transform).__name__,
 )
 def test_what_draws_numbers_or_is_unknown_is_not_fixed(transform):
     assert not is_fixed(transform)
