@@ -11,6 +11,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dltools.cfgutils.errors import ConfigError, FieldError, add_note
+from dltools.cfgutils.groups import PLURAL
 from dltools.cfgutils.index import index
 from dltools.cfgutils.nearest import did_you_mean
 
@@ -106,7 +107,7 @@ def _arguments(
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in given:
         if name not in parameters and not open_ended:
-            hint = did_you_mean(name, parameters)
+            hint = did_you_mean(name, parameters) or _beside(path, key, given[name])
             raise ConfigError(
                 f"{key}.{name} is not consumed: {path} has no parameter {name!r}.{hint} "
                 f"It takes {', '.join(parameters) or 'none'}."
@@ -125,6 +126,14 @@ def _arguments(
     if missing:
         raise ConfigError(f"{key}.{missing[0]} is missing: {path} needs it. Give it as {key}.{missing[0]}=...")
     return arguments
+
+
+def _beside(path: str, key: str, value: Any) -> str:
+    """Return what to write where one of several was meant to stand beside a built value, not around it."""
+    entry = index().of_target(path)
+    if entry is None or entry.group not in PLURAL or isinstance(value, bool | int | float | str | list | dict | None):
+        return ""
+    return f" To have {entry.name!r} beside it write +{entry.group}@{key}.{entry.name}={entry.name}."
 
 
 def _as_default(value: Any, parameter: inspect.Parameter | None) -> Any:

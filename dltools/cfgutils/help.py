@@ -24,6 +24,8 @@ Words
                          loader.num_workers=4 data.root=/path/to/data resume=auto hydra.run.dir=runs/mine
     objective=val/iou    what the run returns: a logged value, or "0.7*val/iou + 0.3*val/dice"
     ~writer.csv          leave one of several out
+    +transform@augs.train.mosaic=mosaic               add a transform to those of the task's preset
+    'loss.ce.class_weight=${stats:class_weight}'      a number that is counted in the training data
     -m a=1,2             sweep over values
     --cfg job            show the config and stop; --info defaults-tree shows where it comes from
     --config-dir DIR     a folder with presets of your own
@@ -33,7 +35,7 @@ Groups and options
 """
 
 _TAIL = """
-`python -m dltools list GROUP` tells what each is.
+`python -m dltools list GROUP` tells what each is; `doctor` what is wrong with a data set; `show` draws the samples.
 HYDRA_FULL_ERROR=1 shows tracebacks; --hydra-help tells of Hydra's own flags.
 Tab completion: eval "$(python -m dltools completion)\""""
 

@@ -50,6 +50,10 @@ class Index:
         """Return the component of that name, or None."""
         return self._entries.get((group, name))
 
+    def of_target(self, target: str) -> Entry | None:
+        """Return the component of an import path, or None."""
+        return next((entry for entry in self._entries.values() if entry.target == target), None)
+
     def names(self, group: str) -> list[str]:
         """Return the sorted names of a group's components."""
         return sorted(name for candidate, name in self._entries if candidate == group)

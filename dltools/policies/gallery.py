@@ -60,17 +60,15 @@ class Gallery:
         """Add the samples of a batch.
 
         Args:
-            images: (B, C, H, W) uint8 or uint16; of other than three or four channels the first is shown.
+            images: (B, C, H, W) uint8 or uint16.
             truths: one for each image.
             predictions: one for each image.
             indices: of the samples in their split.
         """
         for image, truth, prediction, index in zip(images, truths, predictions, indices, strict=True):
-            channels = (image[:3] if len(image) in (3, 4) else image[:1]).permute(1, 2, 0).cpu().numpy()
-            pixels = channels if channels.dtype == np.uint8 else (channels >> 8).astype(np.uint8)
             self._pictures.append(
                 Picture(
-                    image=np.ascontiguousarray(pixels),
+                    image=np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()),
                     truth=_arrays(truth),
                     prediction=_arrays(prediction),
                     names=self.names,

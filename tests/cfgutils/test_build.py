@@ -97,6 +97,10 @@ def test_a_bad_value_is_told_with_its_whole_key() -> None:
             r"model\._target_=os\.system is neither a registered component nor allowed",
         ),
         ({"_target_": "os.system"}, r"imports=\[os\]"),
+        (
+            {"_target_": "dltools.augs.samples.mosaic.Mosaic", "leaf": LEAF},
+            r"model\.leaf is not consumed.* To have 'mosaic' beside it write \+transform@model\.mosaic=mosaic\.",
+        ),
         ({"_target_": f"{__name__}.Leav"}, r"cannot be imported"),
         ({"_target_": f"{__name__}.LEAF"}, r"is a dict; it must be a class"),
         ({"_target_": "???"}, r"model\._target_ is missing"),
