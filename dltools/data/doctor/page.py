@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -12,9 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from dltools.data.doctor.findings import Finding, Severity
-from dltools.data.doctor.report import Report, SplitReport
 from dltools.data.doctor.whole import WHAT
 from dltools.data.statistics import Summary, Target
+
+if TYPE_CHECKING:
+    from dltools.data.doctor.report import Report, SplitReport
 
 SHOWN = 5
 """Findings of a kind that are shown unless all are wanted."""
