@@ -107,7 +107,7 @@ def _arguments(
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in given:
         if name not in parameters and not open_ended:
-            hint = did_you_mean(name, parameters) or _beside(path, key, given[name])
+            hint = _beside(path, key, given[name]) or did_you_mean(name, parameters)
             raise ConfigError(
                 f"{key}.{name} is not consumed: {path} has no parameter {name!r}.{hint} "
                 f"It takes {', '.join(parameters) or 'none'}."
