@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 
-from dltools.commands import completion, doctor, listing, show
+from dltools.commands import cache, completion, doctor, listing, show
 
-COMMANDS = (listing, doctor, show, completion)
+COMMANDS = (listing, doctor, show, cache, completion)
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ settings.load_profile("dltools")
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Leave the user's cache alone."""
+    """Leave the user's cache, and the service of the user's node, alone."""
     os.environ["DLTOOLS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["DLTOOLS_RUNTIME"] = str(tmp_path_factory.mktemp("node"))
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,12 +27,27 @@ class Split(Protocol):
         """Return a sample whose arrays are the caller's own."""
 
 
+class Store(Protocol):
+    """Samples that are kept by position, for this process and others."""
+
+    def get(self, index: int) -> Sample | None:
+        """Return a sample whose arrays are the caller's own, None where it is not kept."""
+
+    def put(self, index: int, sample: Sample) -> bool:
+        """Keep a sample if that is possible, and tell whether it is kept."""
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class SampleTransform(ABC):
     """A transform that albumentations has not, such as one that takes in other samples.
 
     Subclasses are components of group `transform` and stand among those of albumentations in any order.
     """
+
+    def __repr__(self) -> str:
+        """Return class and fields: equal texts of one version of the code stand for equal transforms."""
+        fields = (f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self))
+        return f"{type(self).__module__}.{type(self).__qualname__}({', '.join(fields)})"
 
     @abstractmethod
     def __call__(self, sample: Sample, fetch: Callable[[int], Sample], count: int, rng: np.random.Generator) -> Sample:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dltools.augs.base import PER_OBJECT, Sample, SampleTransform, Split
+from dltools.augs.base import PER_OBJECT, Sample, SampleTransform, Split, Store
 from dltools.augs.chain import Chain
 from dltools.augs.prefix import prefix_of
 from dltools.augs.randomness import SampleRandom
@@ -31,7 +31,12 @@ class AugmentedSplit(Dataset[Sample]):
     mixed; `mask` (H, W) uint8, or (classes, H, W) float32 where masks are mixed; `boxes` (N, 4) float32 xyxy; `labels`
     (N,) int64; `keypoints` (N, K, 3) float32, absent ones and those outside the image all 0; `area` (N,) float32;
     `iscrowd` (N,) bool; other keys as they are.
+
+    `store`, if there is one, keeps the samples as they are after the transforms that do the same in every epoch; it
+    must be of these samples and this `recipe`.
     """
+
+    store: Store | None = None
 
     def __init__(self, split: Split, transforms: dict[str, Any], stage: str, seed: int, **settings: Any) -> None:
         self.split = split
@@ -64,12 +69,34 @@ class AugmentedSplit(Dataset[Sample]):
             SampleError: the sample cannot be read, or has impossible boxes or keypoints.
             DataError: a transform fails on it.
         """
-        sample = read_sample(self.split, index)
-        prefix = self._tools.prefix
-        if prefix is not None:
-            with self._blaming(prefix, "", index, None):
-                sample = prefix(sample)
+        sample = None if self.store is None else self.store.get(index)
+        if sample is None:
+            sample = self._made(index)
+            if self.store is not None:
+                self.store.put(index, sample)
         return sample
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What is done to a sample of the split for `fixed`, in plain values; empty where it stays as it is."""
+        if not self._prefix:
+            return {}
+        return {"transforms": {name: repr(transform) for name, transform in self._prefix.items()}, **self._settings}
+
+    @property
+    def draws(self) -> list[Any]:
+        """What is done to a sample after `fixed`, in plain values."""
+        return [{name: repr(transform) for name, transform in self._rest.items()}, self._settings, self._seed]
+
+    @property
+    def kinds(self) -> list[type]:
+        """Classes of the transforms."""
+        return [type(transform) for transform in (*self._prefix.values(), *self._rest.values())]
+
+    @property
+    def epochless(self) -> bool:
+        """Whether all that is done to a sample is the same in every epoch."""
+        return not self._rest
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a thread."""
@@ -85,6 +112,15 @@ class AugmentedSplit(Dataset[Sample]):
         if not hasattr(self._own, "tools"):
             self._own.tools = _Tools(copy.deepcopy(self._prefix), copy.deepcopy(self._rest), self._settings)
         return self._own.tools
+
+    def _made(self, index: int) -> Sample:
+        """Return a sample after the fixed transforms, made anew."""
+        sample = read_sample(self.split, index)
+        prefix = self._tools.prefix
+        if prefix is not None:
+            with self._blaming(prefix, "", index, None):
+                sample = prefix(sample)
+        return sample
 
     def _after(self, count: int, epoch: int, index: int) -> Sample:
         """Return a sample after the first `count` steps."""

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from dltools.cfgutils.build import build
 from dltools.cfgutils.consume import Consumer
-from dltools.distutils import choose_device
+from dltools.distutils import choose_device, world_size
 from dltools.handlers import Chain
 from dltools.losses import LossSum
 from dltools.metrics import MetricSet
@@ -21,7 +21,7 @@ from dltools.writers import Hub
 
 
 def assemble(
-    config: DictConfig, folder: RunFolder, overrides: list[str], resolved: dict[str, Any]
+    config: DictConfig, folder: RunFolder, overrides: list[str], resolved: dict[str, Any], in_sweep: bool = False
 ) -> tuple[Policy, Job]:
     """Build every part of a run, in the order in which one needs the other.
 
@@ -30,6 +30,7 @@ def assemble(
         folder: the run's own.
         overrides: what was typed, kept with the run.
         resolved: the config as plain values, kept with the run.
+        in_sweep: other runs of its kind may share this node.
 
     Raises:
         ConfigError: something is missing, refused, or set and not consumed; the message names the key.
@@ -43,7 +44,7 @@ def assemble(
     facts = policy.facts(data)
     augs = build(root.take("augs"), "augs", **facts)
     sampler = build(root.take("sampler"), "sampler")
-    loader = build(root.take("loader"), "loader")
+    loader = build(root.take("loader"), "loader", shared=in_sweep or world_size() > 1)
     model = build(root.take("model"), "model", **facts).to(device)
     loss = LossSum(build(root.take("loss"), "loss", **facts), policy.balance).to(device)
     metrics = MetricSet(build(root.take("metric"), "metric", **facts)).to(device)

@@ -38,6 +38,7 @@ from dltools.meter import Meter
 from dltools.policies.checkpoints import find_checkpoint, load_run, save_run
 from dltools.policies.gallery import Gallery
 from dltools.policies.job import Job
+from dltools.policies.samples import pipeline_of, store_of
 from dltools.policies.skips import note_skipped
 from dltools.policies.state import RunState, summarize
 from dltools.writers import Progress, Record, RunInfo
@@ -266,7 +267,9 @@ class Policy(ABC):
 
     def _make_loader(self, stage: str) -> DataLoader[Any]:
         job = self.job
-        split = self.prepare(job.data.split("train" if self.overfit and stage == "val" else stage))
+        name = "train" if self.overfit and stage == "val" else stage
+        source = job.data.split(name)
+        split = self.prepare(source)
         if self.overfit and stage != "test" and self.limit_train is not None:
             split = Chosen(split, np.arange(min(len(split), self.limit_train * job.loader.batch_size)))
         if len(split) == 0:
@@ -274,8 +277,17 @@ class Policy(ABC):
         train = stage == "train"
         plan = job.sampler.plan(split, partial(job.classes_of, split, self.target)) if train else InOrder(len(split))
         dataset = job.augs.dataset(split, "train" if train and not self.overfit else "eval", job.data_seed)
-        sampler = KeySampler(plan, job.data_seed, rank=rank(), world_size=world_size(), even=train)
-        return job.loader.loader(self.complete(dataset), collate, sampler, train)
+        config, completed = job.config.get("data"), self.complete(dataset)
+        if job.loader.cache:
+            dataset.store = store_of(dataset, source, name, job.data, job.fingerprint, config, job.loader.cache_limit)
+        return job.loader.loader(
+            completed,
+            collate,
+            KeySampler(plan, job.data_seed, rank=rank(), world_size=world_size(), even=train),
+            train=train,
+            identity=lambda: pipeline_of(dataset, source, name, job.data, job.fingerprint, config, completed),
+            epochless=dataset.epochless,
+        )
 
     def _batches(self, loader: DataLoader[Any], limit: int | None, stage: str) -> Iterator[Batch]:
         """Yield batches on the device, without the samples that cannot be read."""

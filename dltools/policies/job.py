@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,11 @@ class Job:
     resume: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Fingerprint of the data as the run found them."""
+        return self.data.fingerprint
 
     def logged(self) -> dict[str, bool | None]:
         """Return the names of what a validation logs, each with whether higher is better, as `MetricSet.expected`."""

@@ -42,7 +42,7 @@ def launch(config: DictConfig) -> float | tuple[float, ...]:
     folder.claim(values, overrides, config.resume)
     _let_sigterm_interrupt()
     try:
-        policy, job = assemble(config, folder, overrides, values)
+        policy, job = assemble(config, folder, overrides, values, in_sweep=hydra.mode is RunMode.MULTIRUN)
         objective = policy.run(job)
     except Exception as error:
         _record_failure(folder, error, shown_later=hydra.mode is RunMode.RUN)

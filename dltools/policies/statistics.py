@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import re
 import time
@@ -18,6 +16,7 @@ from dltools.cfgutils import ConfigError
 from dltools.cfgutils.build import build, check_targets
 from dltools.cfgutils.cache_folder import cache_folder
 from dltools.cfgutils.resolvers import answer_statistics
+from dltools.policies.samples import digest_of, identity_of, store_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,6 +153,10 @@ class RunStatistics:
         return self._built("data")
 
     @cached_property
+    def _fingerprint(self) -> str:
+        return self._data.fingerprint
+
+    @cached_property
     def _policy(self) -> Policy:
         return self._built("policy")
 
@@ -172,8 +175,19 @@ class RunStatistics:
         from dltools.augs.dataset import FixedSplit
         from dltools.augs.pipeline import Augmentations
 
-        fixed = Augmentations(train=self._prefix, min_visibility=self.config.augs.get("min_visibility", 0.0))
-        return FixedSplit(fixed.dataset(self._policy.prepare(self._data.split("train")), "train", seed=0))
+        augs, facts = self.config.augs, self._policy.facts(self._data)
+        swap = facts.get("keypoint_swap") if augs.get("keypoint_swap") is None else list(map(list, augs.keypoint_swap))
+        fixed = Augmentations(train=self._prefix, min_visibility=augs.get("min_visibility", 0.0), keypoint_swap=swap)
+        dataset, loader = fixed.dataset(self._policy.prepare(self._source), "train", seed=0), self.config.loader
+        if loader.get("cache", False):
+            config, limit = OmegaConf.to_container(self.config.data, resolve=True), loader.get("cache_limit")
+            dataset.store = store_of(dataset, self._source, "train", self._data, self._fingerprint, config, limit)
+        return FixedSplit(dataset)
+
+    @cached_property
+    def _source(self) -> Split:
+        """The training split as the provider gives it."""
+        return self._data.split("train")
 
     @cached_property
     def _prefix(self) -> dict[str, Any]:
@@ -187,16 +201,10 @@ class RunStatistics:
         """The file of this data set as it is read here; its fingerprint follows the content."""
         from dltools.data.statistics.store import StatisticsFile
 
-        samples = self._split.dataset.split
-        fields = {name: value for name, value in vars(samples).items() if isinstance(value, bool | int | float | str)}
-        parts = [
-            OmegaConf.to_container(self.config.data, resolve=True),
-            [type(samples).__qualname__, fields],
-            {name: repr(transform) for name, transform in self._prefix.items()},
-        ]
-        digest = hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
-        name = f"{type(self._data).__name__.lower()}-{digest}.yaml"
-        return StatisticsFile(Path(cache_folder(), "statistics", name), self._data.fingerprint)
+        config = OmegaConf.to_container(self.config.data, resolve=True)
+        identity, _ = identity_of(self._split.dataset, self._source)
+        name = f"{type(self._data).__name__.lower()}-{digest_of([config, *identity])}.yaml"
+        return StatisticsFile(Path(cache_folder(), "statistics", name), self._fingerprint)
 
     def _built(self, key: str, **context: Any) -> Any:
         node = OmegaConf.select(self.config, key)

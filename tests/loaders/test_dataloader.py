@@ -44,15 +44,16 @@ def test_the_batches_are_the_same_for_any_number_of_workers(workers: int) -> Non
         assert _epoch(loader, epoch) == _epoch(alone, epoch)
 
 
-def test_a_last_training_batch_is_left_out_unless_it_is_the_only_one_and_evaluation_keeps_it() -> None:
-    loaders = TorchLoader(batch_size=4)
-    assert [len(batch) for batch in _epoch(loaders.loader(Keys(10), list, _sampler(10, True), True), 0)] == [4, 4]
-    assert [len(batch) for batch in _epoch(loaders.loader(Keys(3), list, _sampler(3, True), True), 0)] == [3]
-    assert [len(batch) for batch in _epoch(loaders.loader(Keys(10), list, _sampler(10, False), False), 0)] == [4, 4, 2]
+@pytest.mark.parametrize(("size", "train", "lengths"), [(10, True, [4, 4]), (3, True, [3]), (10, False, [4, 4, 2])])
+def test_a_last_training_batch_is_left_out_unless_it_is_the_only_one_and_evaluation_keeps_it(
+    size: int, train: bool, lengths: list[int]
+) -> None:
+    loader = TorchLoader(batch_size=4).loader(Keys(size), list, _sampler(size, train), train=train)
+    assert [len(batch) for batch in _epoch(loader, 0)] == lengths
 
 
 def test_evaluation_may_have_a_batch_size_of_its_own() -> None:
-    loader = TorchLoader(batch_size=4, eval_batch_size=8).loader(Keys(10), list, _sampler(10, False), False)
+    loader = TorchLoader(batch_size=4, eval_batch_size=8).loader(Keys(10), list, _sampler(10, False), train=False)
     assert np.concatenate([np.array(batch)[:, 1] for batch in _epoch(loader, 0)]).tolist() == list(range(10))
     assert len(loader) == 2
 

@@ -33,6 +33,7 @@ def batches(data, workers=0, stage="train", epoch=0):
         augs=Augmentations(train={"flip": A.HorizontalFlip(p=0.5), "turn": A.RandomRotate90()}),
         sampler=Shuffle(),
         classes_of=classes_of,
+        config={},
         loader=TorchLoader(batch_size=4, num_workers=workers),
         data_seed=0,
     )
