@@ -35,6 +35,7 @@ from dltools.loaders import SKIPPED
 from dltools.losses import Balance, Measure
 from dltools.losses.combine import total_of
 from dltools.meter import Meter
+from dltools.policies.batches import Batch, on_device, words_of
 from dltools.policies.checkpoints import find_checkpoint, load_run, save_run
 from dltools.policies.gallery import Gallery
 from dltools.policies.job import Job
@@ -43,7 +44,6 @@ from dltools.policies.skips import note_skipped
 from dltools.policies.state import RunState, summarize
 from dltools.writers import Progress, Record, RunInfo
 
-Batch = dict[str, Any]
 Pairs = dict[str, tuple[Any, ...]]
 
 
@@ -186,7 +186,7 @@ class Policy(ABC):
         log_every = max(1, TimeUnit.parse(self.log_every, "log_every").steps(*self.steps))
         meter, samples = Meter(), 0
         for position, batch in enumerate(self._batches(loader, self.limit_train, "train"), start=1):
-            with noting(partial(_words_of, batch, "train")):
+            with noting(partial(words_of, batch, "train")):
                 meter.add(self.train_step(batch))
             self.state.step += 1
             samples += len(batch["image"])
@@ -223,7 +223,7 @@ class Policy(ABC):
         length = self._length(loader, limit)
         self.gallery.begin(self.state.step, *self.steps, final=stage == "test" or self.state.epoch == self.epochs)
         for position, batch in enumerate(self._batches(loader, limit, stage), start=1):
-            with noting(partial(_words_of, batch, stage)):
+            with noting(partial(words_of, batch, stage)):
                 with job.chain.forward():
                     output = job.model(job.augs.normalize(batch["image"]))
                     _, terms = job.loss(self.losses(output, batch), self.state.step)
@@ -296,7 +296,7 @@ class Policy(ABC):
                 size, allowed = len(loader.dataset), self.job.loader.max_skipped  # type: ignore[arg-type]
                 note_skipped(self.state.skipped.setdefault(stage, {}), batch.pop(SKIPPED), stage, size, allowed)
             if batch:
-                yield {name: _to(value, self.job.device) for name, value in batch.items()}
+                yield on_device(batch, self.job.device)
 
     def _calculated(self, values: dict[str, float]) -> dict[str, float]:
         """Return the objectives of an evaluation that are not values of it already."""
@@ -323,20 +323,6 @@ class Policy(ABC):
             )
         means["lr"] = self.job.optimizer.param_groups[0]["lr"]
         metrics = {f"train/{name}": value for name, value in means.items()}
-        return Record(self.state.step, epoch + 1, metrics, {"samples/s": speed})
-
-
-def _words_of(batch: Batch, stage: str) -> str:
-    """Return which samples an error is about."""
-    samples = batch["index"].tolist()
-    shown = ", ".join(map(str, samples[:8]))
-    return f"in the {stage} batch of samples {shown}" + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    """Move the tensors of a batch to a device."""
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
-    if isinstance(value, list):
-        return [_to(item, device) for item in value]
-    return value
+        loading: dict[str, float] = getattr(self.loaders["train"], "stats", dict)()
+        perf = {"samples/s": speed, **{f"loader/{name}": value for name, value in loading.items()}}
+        return Record(self.state.step, epoch + 1, metrics, perf)

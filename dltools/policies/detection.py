@@ -10,7 +10,8 @@ from dltools.cfgutils import ConfigError, PositiveFloat, PositiveInt, Probabilit
 from dltools.data.base import Provider
 from dltools.losses.detection import BoxPair
 from dltools.models.points import assign, decode, sides_from
-from dltools.policies.base import Batch, Pairs, Policy
+from dltools.policies.base import Pairs, Policy
+from dltools.policies.batches import Batch
 from dltools.policies.checks import expect_keys, expect_tensor
 
 

@@ -12,7 +12,8 @@ from dltools.cfgutils import PositiveFloat, component
 from dltools.data.base import Provider, Split
 from dltools.data.instances import InstanceCrops
 from dltools.models.heatmaps import decode_heatmaps, keypoint_heatmaps, soft_argmax
-from dltools.policies.base import Batch, Pairs, Policy
+from dltools.policies.base import Pairs, Policy
+from dltools.policies.batches import Batch
 from dltools.policies.checks import expect_tensor
 
 

@@ -9,7 +9,8 @@ from torch.utils.data import Dataset
 
 from dltools.cfgutils import ConfigError, component
 from dltools.data.base import Provider
-from dltools.policies.base import Batch, Pairs, Policy
+from dltools.policies.base import Pairs, Policy
+from dltools.policies.batches import Batch
 from dltools.policies.checks import expect_tensor
 from dltools.policies.distance_maps import WithDistanceMaps
 

@@ -273,10 +273,15 @@ class Service:
             del client.wants[ticket]
             self._deliver(entry, client, ticket, hit=number > 0)
 
-    def _of_failed(self, worker: Worker, entry: Entry, error: bytes) -> None:
+    def _of_full(self, worker: Worker, entry: Entry) -> None:
+        """The system has no memory for a batch here: who asks for it makes it."""
         worker.job, worker.free = None, True
         if entry.slot is not None:
             self._shelf.arena.give(entry.slot)
+        self._answer(entry, "alone", 0)
+
+    def _of_failed(self, worker: Worker, entry: Entry, error: bytes) -> None:
+        worker.job, worker.free = None, True
         self._answer(entry, "failed", error)
 
     def _bury(self, worker: Worker) -> None:

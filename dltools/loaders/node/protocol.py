@@ -6,12 +6,13 @@ service -> client   welcome(known) + arena      batch(ticket, slot, size, start,
                     failed(ticket, error)       died(ticket, status)  alone(ticket, size)
 service -> worker   make(identity, keys, gone) + arena and pipeline, where the worker has them not
                     write(slot) or drop()
-worker -> service   room(bytes)                 made(start, seconds)  failed(error)
+worker -> service   room(bytes)                 made(start, seconds)  failed(error)         full()
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import socket
@@ -73,7 +74,13 @@ class Channel:
         return list(self._whole())
 
     def file(self) -> int:
-        """Return the next open file that came, which is the caller's to close."""
+        """Return the next open file that came, which is the caller's to close.
+
+        Raises:
+            OSError: it did not come, since too many files are open here.
+        """
+        if not self._files:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return self._files.popleft()
 
     def close(self) -> None:

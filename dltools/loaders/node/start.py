@@ -88,5 +88,5 @@ def _who_may_share() -> str:
 
 
 def _paths() -> list[str]:
-    """Return where this process finds modules."""
-    return [os.path.abspath(path) for path in sys.path]
+    """Return where this process finds modules, each folder once, however often a launcher names it."""
+    return list(dict.fromkeys(os.path.abspath(path) for path in sys.path))

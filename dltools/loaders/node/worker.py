@@ -59,6 +59,8 @@ class _Desk:
             begin = time.perf_counter()
             try:
                 blob = self._make(identity, keys)
+            except MemoryError:
+                self._channel.send("full")
             except Exception:
                 self._channel.send("failed", _wrapped(keys))
             else:
@@ -81,9 +83,13 @@ class _Desk:
         kind, *where = self._hear()
         if kind == "drop":
             return
-        for offset, data in blob.parts:
-            _write(self._arena, data, where[0] + offset)
-        self._channel.send("made", blob.start, time.perf_counter() - begin)
+        try:
+            for offset, data in blob.parts:
+                _write(self._arena, data, where[0] + offset)
+        except OSError:  # the system gives no more memory
+            self._channel.send("full")
+        else:
+            self._channel.send("made", blob.start, time.perf_counter() - begin)
 
     def _hear(self) -> tuple[Any, ...]:
         """Return the next message."""

@@ -83,6 +83,11 @@ class SegmentWriter:
         self._end = [0]
         self._trimmer = Finalize(self, _trim, (self._file, path, self._end), exitpriority=0)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether somebody cut the file short; were it made longer again, zeros would stand where samples were."""
+        return self._file.size < self._size
+
     def append(self, parts: Sequence[Any], length: int) -> int:
         """Write buffers and return the place of their first byte.
 
@@ -106,7 +111,8 @@ class SegmentWriter:
 def _trim(file: Handle, path: Path, end: list[int]) -> None:
     """Give back what was not used; nobody reads beyond it."""
     try:
-        os.truncate(file.descriptor, end[0])
+        if file.size > end[0]:  # else somebody cut it, and it must not grow again
+            os.truncate(file.descriptor, end[0])
         if end[0] == 0:
             path.unlink(missing_ok=True)
     except OSError:

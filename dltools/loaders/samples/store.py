@@ -153,7 +153,7 @@ class _Opened:
                 if file.is_removed:
                     self._stop("it was removed while in use")
                     return False
-                if self._writer is None:
+                if self._writer is None or self._writer.is_cut:
                     self._writer = SegmentWriter(self._folder, self._room)
                 begin = self._writer.append(encoded.parts, encoded.length)
                 checksum = checksum_of(encoded.parts)
