@@ -64,7 +64,8 @@ class NodeLoader(DataLoader[Any]):
         dataset: map-style; an IterableDataset is left to torch.
         *arguments: those of torch's DataLoader. `num_workers` starts no process: `prefetch_factor` times it is how many
             batches are asked ahead.
-        identity: says what the data set is, files and transforms; None takes the hash of its pickle.
+        identity: says what the data set is, files and transforms; None takes the hash of its pickle, which no other
+            trial has if the data set holds random generators, as transforms of albumentations do.
         key_of: what of a sampler's key a sample depends on; None: on all of it. Evaluation whose keys are (epoch,
             index) and whose samples know no epoch shares its batches over epochs with `operator.itemgetter(1)`.
         node: the service; None makes all batches in this process.

@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from filelock import FileLock
@@ -78,7 +77,7 @@ def _start(node: Node, path: Path) -> None:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(_paths())},
         )
-    threading.Thread(target=process.wait, name="dltools-service", daemon=True).start()  # no zombie is left
+    process.wait()  # it has left a child behind, which is nobody's
 
 
 def _who_may_share() -> str:

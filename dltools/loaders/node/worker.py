@@ -65,6 +65,7 @@ class _Desk:
                 self._channel.send("failed", _wrapped(keys))
             else:
                 self._hand_over(blob, begin)
+                del blob  # else two batches are held while the next is made
 
     def _make(self, identity: bytes, keys: bytes) -> Any:
         from dltools.loaders.node.blob import Blob

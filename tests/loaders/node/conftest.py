@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 
 import pytest
 
 from dltools.loaders import Node
 from tests.loaders.node.processes import Processes, short_folder
+from tests.loaders.node.trials import Trial
 
 
 @pytest.fixture
@@ -32,3 +34,27 @@ def processes(folder):
 @pytest.fixture
 def node(folder, processes):
     return Node(folder=folder, workers=1, linger=0, budget=64 << 20)
+
+
+@pytest.fixture
+def trials(processes):
+    """Start a trial; it ends before the services do, so that they have nobody left."""
+    with contextlib.ExitStack() as stack:
+
+        def start(make):
+            trial = Trial(make)
+            stack.callback(trial.end)
+            return trial
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def nodes():
+    """Services by their number of workers, for all tests that harm none."""
+    with short_folder() as folder:
+        yield {workers: Node(folder / str(workers), workers=workers, budget=64 << 20) for workers in (1, 2, 5)}
+        found = Processes(folder)
+        pids = found.living()
+        found.kill(pids)
+        assert found.wait(pids)

@@ -171,6 +171,18 @@ def test_a_segment_that_is_cut_while_it_is_read_costs_its_samples_and_no_more(st
     assert all(same(store().get(number), sample(number)) for number in range(SIZE))
 
 
+def test_a_segment_that_is_cut_does_not_grow_again_with_zeros_where_samples_were(store, sample, same, root):
+    opened = filled(store, sample)
+    assert all(same(opened.get(index), sample(index)) for index in range(SIZE))
+    segment = next(root.glob("photos/*.bin"))
+    os.truncate(segment, 5000)
+    assert opened.get(SIZE - 1) is None and opened.put(SIZE - 1, sample(SIZE - 1))
+    found = [opened.get(number) for number in range(SIZE)]
+    assert None in found and all(each is None or same(each, sample(number)) for number, each in enumerate(found))
+    del opened
+    assert segment.stat().st_size == 5000
+
+
 def test_it_stops_at_the_limit_with_one_warning_and_keeps_what_it_has(store, sample, same, root, caplog):
     limit = 30_000
     opened = store(limit=f"{limit}B")
